@@ -1,1 +1,14 @@
+//! The rules of Countersign, without I/O: no clock, no randomness, no storage. Time and random
+//! bytes are arguments.
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
+pub mod ids;
+pub mod refresh_token;
+pub mod root_secret;
+pub mod rotation;
+
+pub use ids::{SessionId, UserId};

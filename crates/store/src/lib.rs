@@ -1,1 +1,49 @@
+//! What every storage backend promises.
+//!
+//! The traits speak in transitions (`open_session`, `refresh`, `set_password`), not in rows: a
+//! method says what happens all at once or not at all, and its answer lists every outcome. "Not
+//! found" and "taken" are outcomes; [`StoreError`] is for a store that could not do its work.
+//!
+//! Time is an argument everywhere. Every transition that ends sessions writes, in the same
+//! transaction, an [`Announcement`] for each of them, and returns the announcements so that the
+//! instance that made the change can honour it before it answers.
+#![warn(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
+mod announcements;
+mod keys;
+mod sessions;
+mod users;
+
+pub use announcements::{Announced, Announcement, Announcements, Subject};
+pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
+pub use sessions::{
+    Ended, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions, SignInProof,
+};
+pub use users::{
+    Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, User,
+    UserChange, Users,
+};
+
+/// A store that could not do its work. Neither text is for clients: both may name tables or hosts.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, is too slow, or refuses writes. Nothing was acknowledged;
+    /// trying again later is safe.
+    #[error("storage unavailable: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read: a value of a wrong kind, or a statement that does not fit
+    /// the schema.
+    #[error("storage corrupt: {0}")]
+    Corrupt(String),
+}
+
+/// All that a backend promises.
+#[async_trait::async_trait]
+pub trait Store: Users + Sessions + Keys + Announcements + Send + Sync + 'static {
+    /// Answers when the store can serve reads, within a bounded wait.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,57 @@
+use async_trait::async_trait;
+use countersign_domain::{SessionId, UserId};
+use jiff::Timestamp;
+
+use crate::StoreError;
+
+/// Something that every instance must honour at once: it is written in the transaction of the
+/// change that it tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// What it is about.
+    pub subject: Subject,
+    /// When it stops mattering, because every access token that it concerns has expired.
+    pub expires_at: Timestamp,
+}
+
+/// What an announcement is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The session has ended: its access tokens are refused from now on.
+    Session(SessionId),
+    /// Access tokens of the user that were issued before `not_before` are refused.
+    User {
+        /// The user.
+        id: UserId,
+        /// Tokens issued before this moment are refused.
+        not_before: Timestamp,
+    },
+    /// The user's profile, roles or standing changed: cached copies are stale.
+    UserChanged(UserId),
+    /// The signing keys changed.
+    KeysChanged,
+}
+
+/// An announcement with its place in the order of writing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announced {
+    /// Grows with every announcement. Two transactions may commit in the other order than their
+    /// numbers, so a reader must ask again for a stretch that it has already seen; reading an
+    /// announcement twice is harmless.
+    pub seq: i64,
+    /// The announcement.
+    pub announcement: Announcement,
+}
+
+/// The revocation list, as a log that instances follow.
+#[async_trait]
+pub trait Announcements {
+    /// All announcements with a greater number than `after` that have not expired at `now`, oldest
+    /// first. `after` 0 gives the whole live list. A committed announcement is never left out: an
+    /// omission would let a signed-out session go on.
+    async fn announcements_after(
+        &self,
+        after: i64,
+        now: Timestamp,
+    ) -> Result<Vec<Announced>, StoreError>;
+}
