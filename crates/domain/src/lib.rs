@@ -6,7 +6,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod email;
 pub mod ids;
+pub mod password;
 pub mod refresh_token;
 pub mod root_secret;
 pub mod rotation;

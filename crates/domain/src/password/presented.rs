@@ -1,0 +1,29 @@
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::normal;
+
+/// What somebody typed as their password, in NFC. Wiped from memory when dropped.
+///
+/// Making one never fails: refusing a password before it is hashed would answer sooner than for one that is
+/// hashed, and so tell what the hash was made of.
+pub struct PresentedPassword(Option<Zeroizing<String>>);
+
+impl PresentedPassword {
+    /// Takes any text. One of more than 1,024 bytes (UTF-8, after NFC) matches no hash, and costs the same work as another.
+    pub fn new(raw: &str) -> Self {
+        Self(normal::normalise(raw))
+    }
+
+    /// The bytes to compare, or `None` when no hash may match.
+    pub(super) fn as_bytes(&self) -> Option<&[u8]> {
+        self.0.as_ref().map(|text| text.as_bytes())
+    }
+}
+
+impl fmt::Debug for PresentedPassword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PresentedPassword")
+    }
+}
