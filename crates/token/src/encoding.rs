@@ -9,6 +9,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
+#[cfg(feature = "sign")]
 pub(crate) fn append(text: &mut String, bytes: &[u8]) {
     BASE64_URL_SAFE_NO_PAD.encode_string(bytes, text);
 }

@@ -26,7 +26,7 @@ enum Material {
         key: ParsedPublicKey,
         numbers: PublicNumbers,
     },
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl VerificationKey {
@@ -50,7 +50,11 @@ impl VerificationKey {
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
         let label = hmac::sign(&key, b"countersign hs256 kid");
         let kid = encoding::encode(label.as_ref().get(..8).unwrap_or_default());
-        Ok(Self::new(kid, Algorithm::Hs256, Material::Hmac(key)))
+        Ok(Self::new(
+            kid,
+            Algorithm::Hs256,
+            Material::Hmac(Box::new(key)),
+        ))
     }
 
     pub(crate) fn public(

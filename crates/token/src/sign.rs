@@ -21,7 +21,7 @@ enum Secret {
     EdDsa(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
     Rs256(RsaKeyPair),
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 impl SigningKey {
@@ -64,7 +64,7 @@ impl SigningKey {
     pub fn hs256(secret: &[u8]) -> Result<Self, KeyError> {
         let verification = VerificationKey::hs256(secret)?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        Ok(Self::new(Secret::Hs256(key), verification))
+        Ok(Self::new(Secret::Hs256(Box::new(key)), verification))
     }
 
     fn new(secret: Secret, verification: VerificationKey) -> Self {
