@@ -1,0 +1,6 @@
+//! The `countersign` binary's parts: settings, wiring and operator commands.
+
+#![warn(missing_docs)]
+
+pub mod exit;
+pub mod settings;

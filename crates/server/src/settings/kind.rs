@@ -1,0 +1,77 @@
+//! What a setting's value must be, in words.
+
+/// What a setting's value must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number within bounds, both included.
+    Number {
+        /// Least value.
+        min: u64,
+        /// Greatest value.
+        max: u64,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// One of these words, written exactly so.
+    Choice(&'static [&'static str]),
+    /// An IP address and a port.
+    Address,
+    /// An IP address and a port, or `off`.
+    AddressOrOff,
+    /// A folder.
+    Folder,
+    /// The settings file, which therefore cannot stand in that file.
+    ConfigFile,
+    /// Where the database is.
+    Database,
+    /// At least 32 hard-to-guess bytes, never shown.
+    Secret,
+    /// The issuer's URL.
+    Issuer,
+    /// The audience's name.
+    Audience,
+    /// Web origins, or `off`.
+    Origins,
+    /// Networks in CIDR notation.
+    Networks,
+    /// A filter of the `tracing` crate.
+    LogFilter,
+}
+
+impl Kind {
+    /// What the value must be, to follow "must be".
+    pub fn describe(&self) -> String {
+        match self {
+            Kind::Number { min, max, unit } => {
+                format!("a whole number from {min} to {max} ({unit})")
+            }
+            Kind::Choice(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                format!("one of {}", words.join(", "))
+            }
+            Kind::Address => {
+                "an IP address and a port, such as `127.0.0.1:8080` or `[::1]:8080`".into()
+            }
+            Kind::AddressOrOff => {
+                "an IP address and a port, such as `127.0.0.1:9090`, or `off`".into()
+            }
+            Kind::Folder => "a path".into(),
+            Kind::ConfigFile => "a path, set in the environment or in `.env`".into(),
+            Kind::Database => "`sqlite:` and a path, or a `postgres://` URL".into(),
+            Kind::Secret => {
+                "at least 32 random bytes, for example from `openssl rand -base64 48`".into()
+            }
+            Kind::Issuer => {
+                "an `https://` (or `http://`) URL without user, query or fragment".into()
+            }
+            Kind::Audience => "1 to 200 visible ASCII characters".into(),
+            Kind::Origins => {
+                "origins such as `https://app.example.com`, separated by commas, or `off`".into()
+            }
+            Kind::Networks => {
+                "IP addresses or networks such as `10.0.0.0/8`, separated by commas".into()
+            }
+            Kind::LogFilter => "a log filter such as `info` or `warn,countersign=debug`".into(),
+        }
+    }
+}

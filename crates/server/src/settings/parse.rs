@@ -1,0 +1,201 @@
+//! From texts to values, one function a kind. Every fault says what is wrong and what to do.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use url::{Host, Url};
+
+use super::kind::Kind;
+use super::reader::{Fault, Shown};
+use super::secret::Secret;
+use super::table::Setting;
+use super::weak;
+
+fn must_be(kind: &Kind) -> Fault {
+    Fault::new(format!("must be {}", kind.describe()))
+}
+
+/// A whole number within the bounds of the setting: decimal digits and nothing else.
+pub(super) fn number<T: TryFrom<u64>>(setting: &Setting) -> impl Fn(&str) -> Result<T, Fault> {
+    let kind = setting.kind;
+    move |text| {
+        let Kind::Number { min, max, .. } = kind else {
+            return Err(must_be(&kind));
+        };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text
+            .parse::<u64>()
+            .ok()
+            .filter(|number| digits && (min..=max).contains(number));
+        number
+            .and_then(|number| T::try_from(number).ok())
+            .ok_or_else(|| must_be(&kind))
+    }
+}
+
+/// Minutes, hours or days, as a duration.
+pub(super) fn duration(
+    setting: &Setting,
+    seconds: u64,
+) -> impl Fn(&str) -> Result<Duration, Fault> {
+    let number = number::<u64>(setting);
+    move |text| Ok(Duration::from_secs(number(text)? * seconds))
+}
+
+/// One of the words of the setting, each with the value it stands for.
+pub(super) fn choice<T: Clone>(
+    setting: &Setting,
+    values: &[(&str, T)],
+) -> impl Fn(&str) -> Result<T, Fault> {
+    let kind = setting.kind;
+    move |text| {
+        let found = values.iter().find(|(word, _)| *word == text);
+        found.map(|(_, value)| value.clone()).ok_or_else(|| {
+            let near = values
+                .iter()
+                .find(|(word, _)| word.eq_ignore_ascii_case(text));
+            match near {
+                Some((word, _)) => must_be(&kind).hint(format!("write `{word}`")),
+                None => must_be(&kind),
+            }
+        })
+    }
+}
+
+pub(super) fn address(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| {
+        let fault = must_be(&Kind::Address);
+        match text.rsplit_once(':') {
+            Some(("", port)) if port.parse::<u16>().is_ok() => fault.hint(format!(
+                "write `0.0.0.0:{port}` for all interfaces or `127.0.0.1:{port}` for this machine"
+            )),
+            Some(("localhost", port)) if port.parse::<u16>().is_ok() => {
+                fault.hint(format!("write `127.0.0.1:{port}`"))
+            }
+            _ => fault,
+        }
+    })
+}
+
+pub(super) fn address_or_off(text: &str) -> Result<Option<SocketAddr>, Fault> {
+    match text {
+        "off" => Ok(None),
+        _ => address(text).map(Some).map_err(|fault| Fault {
+            problem: must_be(&Kind::AddressOrOff).problem,
+            ..fault
+        }),
+    }
+}
+
+pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {
+    if text.chars().any(char::is_control) {
+        return Err(Fault::new("has control characters in its path"));
+    }
+    Ok(text.into())
+}
+
+pub(super) fn secret(text: &str) -> Result<Secret, Fault> {
+    match weak::weakness(text) {
+        Some(why) => Err(Fault::new(why)
+            .hint("take the output of `openssl rand -base64 48`")
+            .shown(Shown::Hidden)),
+        None => Ok(Secret::new(text)),
+    }
+}
+
+/// The issuer, kept exactly as written: verifiers compare it as a text (RFC 8414, section 2, and RFC 9068, section 4).
+pub(super) fn issuer(text: &str) -> Result<String, Fault> {
+    let fault = || must_be(&Kind::Issuer);
+    // The whole is hidden where there is a user: a password may follow.
+    let url = Url::parse(text).map_err(|_| fault().shown(Shown::Hidden))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(fault().shown(Shown::Hidden));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !text.contains("://") || url.query().is_some() {
+        return Err(fault());
+    }
+    if url.fragment().is_some() || text.chars().any(|c| !c.is_ascii_graphic()) {
+        return Err(fault());
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a URL's host is this machine, so that nobody in between can listen.
+pub(super) fn is_local_url(text: &str) -> bool {
+    match Url::parse(text).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+pub(super) fn audience(text: &str) -> Result<String, Fault> {
+    if text.len() > 200 || text.chars().any(|c| !c.is_ascii_graphic()) {
+        return Err(must_be(&Kind::Audience));
+    }
+    Ok(text.to_owned())
+}
+
+/// Web origins in the form that browsers send (RFC 6454, section 6.2), or none for `off`.
+pub(super) fn origins(text: &str) -> Result<Vec<String>, Fault> {
+    if text == "off" {
+        return Ok(Vec::new());
+    }
+    items(text).map(origin).collect()
+}
+
+fn origin(text: &str) -> Result<String, Fault> {
+    let fault = || must_be(&Kind::Origins).shown(Shown::As(text.to_owned()));
+    if text == "*" {
+        return Err(fault().hint("name each origin: `*` would let every website call the server"));
+    }
+    let url = Url::parse(text).map_err(|_| fault())?;
+    if !matches!(url.scheme(), "http" | "https")
+        || !url.username().is_empty()
+        || url.password().is_some()
+    {
+        return Err(fault().shown(Shown::Hidden));
+    }
+    let origin = url.origin().ascii_serialization();
+    if url.path() != "/" || text.ends_with('/') || url.query().is_some() || url.fragment().is_some()
+    {
+        return Err(fault().hint(format!("write `{origin}`")));
+    }
+    Ok(origin)
+}
+
+/// Networks; a bare address is the network of that one address.
+pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, Fault> {
+    items(text).map(network).collect()
+}
+
+fn network(text: &str) -> Result<IpNet, Fault> {
+    let fault = || must_be(&Kind::Networks).shown(Shown::As(text.to_owned()));
+    if let Ok(address) = text.parse() {
+        return Ok(IpNet::from(std::net::IpAddr::to_canonical(&address)));
+    }
+    let network: IpNet = text.parse().map_err(|_| fault())?;
+    if network != network.trunc() {
+        return Err(fault().hint(format!(
+            "write `{}`, or the bare address for one machine",
+            network.trunc()
+        )));
+    }
+    Ok(network)
+}
+
+fn items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+}
+
+pub(super) fn log_filter(text: &str) -> Result<String, Fault> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(must_be(&Kind::LogFilter)),
+    }
+}
