@@ -1,0 +1,58 @@
+//! The examples of the documentation, run as they stand; how they are written is described at `examples`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use countersign_tests::{Backend, Server, examples};
+
+fn read(file: &str) -> Vec<examples::Example> {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", file].iter().collect();
+    examples::find(&std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{file}: {e}")))
+}
+
+async fn check(file: &str) {
+    let examples = read(file);
+    assert!(!examples.is_empty(), "{file} has no example that can be run");
+    let server = Server::start(Backend::Sqlite).await;
+    let base = server.base().to_owned();
+    let differences = tokio::task::spawn_blocking(move || examples::run(&examples, &base)).await.unwrap();
+    assert!(differences.is_empty(), "{file}:\n{}", differences.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_readme() {
+    check("README.md").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_api_page() {
+    check("docs/api.md").await;
+}
+
+/// The method and the path that a `curl` command calls; an id in the path is `{id}`, as in the OpenAPI document.
+fn route(command: &str) -> String {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1)).copied();
+    let sends = ["-d", "--data", "--json", "--data-urlencode"].iter().any(|flag| words.contains(flag));
+    let method = after("-X").or(after("--request")).unwrap_or(if sends { "POST" } else { "GET" });
+    let start = command.find("http://127.0.0.1:8080").expect("a URL") + "http://127.0.0.1:8080".len();
+    let path: String = command[start..].chars().take_while(|c| !c.is_whitespace() && !"?\"'".contains(*c)).collect();
+    format!("{method} {}", path.replace("${ID}", "{id}").replace("$ID", "{id}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_route_has_an_example() {
+    let shown: BTreeSet<String> = read("docs/api.md").iter().map(|example| route(&example.command)).collect();
+    let server = Server::start(Backend::Sqlite).await;
+    let document = server.api().get("/openapi.json").await.expect(200);
+    let mut missing = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            let route = format!("{} {path}", method.to_uppercase());
+            if !shown.contains(&route) {
+                missing.push(route);
+            }
+        }
+    }
+    assert!(missing.is_empty(), "docs/api.md has no example of {missing:?}");
+}
