@@ -7,9 +7,11 @@ mod checks;
 mod collect;
 pub mod database;
 mod dotenv;
+pub mod generated;
 pub mod kind;
 mod parse;
 mod problem;
+mod read;
 mod reader;
 mod secret;
 mod sources;
@@ -25,6 +27,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 pub use database::Database;
+pub(crate) use problem::escaped;
 pub use problem::{Problem, Warning};
 pub use reader::Row;
 pub use secret::Secret;
@@ -167,7 +170,7 @@ impl Settings {
 /// [`Settings::load`], with what `config show` prints.
 pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
     let mut reader = Reader::new(collect::collect(sources));
-    let settings = read(&mut reader, sources);
+    let settings = read::read(&mut reader, sources);
     checks::check(&settings, &mut reader);
     let (mut rows, warnings, problems) = reader.finish();
     if !problems.is_empty() {
@@ -183,163 +186,4 @@ pub fn load(sources: &Sources) -> Result<Loaded, Vec<Problem>> {
         warnings,
         rows,
     })
-}
-
-fn read(reader: &mut Reader, sources: &Sources) -> Settings {
-    use parse::*;
-    use table::*;
-
-    let addr = reader.get(&COUNTERSIGN_ADDR, address);
-    let data_dir = reader.get(&COUNTERSIGN_DATA_DIR, path);
-    let default_database = data_dir.join("countersign.db");
-    reader.get_or(
-        &COUNTERSIGN_CONFIG,
-        |text| path(text).map(drop),
-        || {
-            let found = sources.config_file.as_ref();
-            (
-                (),
-                found.map(|file| problem::escaped(&file.path.to_string_lossy())),
-            )
-        },
-    );
-    Settings {
-        addr,
-        ops_addr: reader.get(&COUNTERSIGN_OPS_ADDR, address_or_off),
-        max_connections: reader.get(
-            &COUNTERSIGN_MAX_CONNECTIONS,
-            number(&COUNTERSIGN_MAX_CONNECTIONS),
-        ),
-        cors_origins: reader.get_or(
-            &COUNTERSIGN_CORS_ORIGINS,
-            |text| {
-                let list = origins(text)?;
-                Ok(if list.is_empty() {
-                    CorsOrigins::Off
-                } else {
-                    CorsOrigins::List(list)
-                })
-            },
-            || match addr.ip().is_loopback() {
-                true => (
-                    CorsOrigins::Loopback,
-                    Some("http://localhost:*, http://127.0.0.1:*, http://[::1]:*".into()),
-                ),
-                false => (CorsOrigins::Off, Some("off".into())),
-            },
-        ),
-        trusted_proxies: reader.get_or(&TRUSTED_PROXIES, networks, || (Vec::new(), None)),
-        log_filter: reader.get(&COUNTERSIGN_LOG, log_filter),
-        log_format: reader.get(
-            &COUNTERSIGN_LOG_FORMAT,
-            choice(
-                &COUNTERSIGN_LOG_FORMAT,
-                &[("human", LogFormat::Human), ("json", LogFormat::Json)],
-            ),
-        ),
-        database: reader.get_or(&DATABASE_URL, database::parse, || {
-            let shown = format!("sqlite:{}", default_database.display());
-            (
-                Database::Sqlite {
-                    path: default_database,
-                },
-                Some(problem::escaped(&shown)),
-            )
-        }),
-        database_max_connections: reader
-            .get(&DATABASE_MAX_CONNECTIONS, number(&DATABASE_MAX_CONNECTIONS)),
-        migrate_at_start: reader.get(
-            &COUNTERSIGN_MIGRATE,
-            choice(&COUNTERSIGN_MIGRATE, &[("auto", true), ("off", false)]),
-        ),
-        root_secret: reader.get_or(
-            &COUNTERSIGN_SECRET,
-            |text| secret(text).map(RootSecretSource::Given),
-            || {
-                (
-                    RootSecretSource::DataFolder,
-                    Some(problem::escaped(
-                        &data_dir.join("root-secret").to_string_lossy(),
-                    )),
-                )
-            },
-        ),
-        issuer: reader.get_or(&COUNTERSIGN_ISSUER, issuer, || {
-            let issuer = format!("http://{addr}");
-            (issuer.clone(), Some(issuer))
-        }),
-        audience: reader.get(&COUNTERSIGN_AUDIENCE, audience),
-        signing: read_signing(reader),
-        access_token_lifetime: reader.get(
-            &ACCESS_TOKEN_EXPIRE_MINUTES,
-            duration(&ACCESS_TOKEN_EXPIRE_MINUTES, 60),
-        ),
-        session_idle: reader.get(
-            &REFRESH_TOKEN_EXPIRE_DAYS,
-            duration(&REFRESH_TOKEN_EXPIRE_DAYS, 86_400),
-        ),
-        session_lifetime: reader.get(&SESSION_MAX_DAYS, duration(&SESSION_MAX_DAYS, 86_400)),
-        refresh_grace: reader.get(&REFRESH_GRACE_SECONDS, duration(&REFRESH_GRACE_SECONDS, 1)),
-        password_hasher: read_hasher(reader),
-        hash_workers: reader.get_or(&HASH_WORKERS, number(&HASH_WORKERS), || {
-            let cores = sources.cores.max(1);
-            (cores, Some(cores.to_string()))
-        }),
-        hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),
-        data_dir,
-    }
-}
-
-fn read_signing(reader: &mut Reader) -> Signing {
-    use table::{JWT_ALGORITHM, JWT_SECRET};
-    let secret = reader.get_or(
-        &JWT_SECRET,
-        |text| parse::secret(text).map(Some),
-        || (None, None),
-    );
-    // `None` is HS256, which is nothing without its secret.
-    let words = [
-        ("EdDSA", Some(Signing::EdDsa)),
-        ("ES256", Some(Signing::Es256)),
-        ("RS256", Some(Signing::Rs256)),
-        ("HS256", None),
-    ];
-    let algorithm = reader.get(&JWT_ALGORITHM, parse::choice(&JWT_ALGORITHM, &words));
-    match (algorithm, secret) {
-        (Some(signing), _) => signing,
-        (None, Some(secret)) => Signing::Hs256(secret),
-        (None, None) => {
-            if !reader.failed(&JWT_SECRET) {
-                let what = "must be set when `JWT_ALGORITHM` is `HS256`";
-                reader.problem(
-                    &JWT_SECRET,
-                    what,
-                    "take the output of `openssl rand -base64 48`",
-                );
-            }
-            Signing::EdDsa
-        }
-    }
-}
-
-fn read_hasher(reader: &mut Reader) -> PasswordHasher {
-    use table::{
-        ARGON2_ITERATIONS, ARGON2_MEMORY_KIB, ARGON2_PARALLELISM, BCRYPT_ROUNDS, PASSWORD_HASHER,
-    };
-    let rounds = reader.get(&BCRYPT_ROUNDS, parse::number(&BCRYPT_ROUNDS));
-    let memory_kib = reader.get(&ARGON2_MEMORY_KIB, parse::number(&ARGON2_MEMORY_KIB));
-    let iterations = reader.get(&ARGON2_ITERATIONS, parse::number(&ARGON2_ITERATIONS));
-    let parallelism = reader.get(&ARGON2_PARALLELISM, parse::number(&ARGON2_PARALLELISM));
-    let values = [
-        ("bcrypt", PasswordHasher::Bcrypt { rounds }),
-        (
-            "argon2id",
-            PasswordHasher::Argon2id {
-                memory_kib,
-                iterations,
-                parallelism,
-            },
-        ),
-    ];
-    reader.get(&PASSWORD_HASHER, parse::choice(&PASSWORD_HASHER, &values))
 }

@@ -97,10 +97,13 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Fault> {
 }
 
 pub(super) fn secret(text: &str) -> Result<Secret, Fault> {
+    // Trimming it would make another secret than the one that the APIs were given.
+    if text != text.trim() {
+        return Err(Fault::new("begins or ends with white space")
+            .hint("remove it, a line break for example"));
+    }
     match weak::weakness(text) {
-        Some(why) => Err(Fault::new(why)
-            .hint("take the output of `openssl rand -base64 48`")
-            .shown(Shown::Hidden)),
+        Some(why) => Err(Fault::new(why).hint("take the output of `openssl rand -base64 48`")),
         None => Ok(Secret::new(text)),
     }
 }

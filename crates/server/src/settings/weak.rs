@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn random_secrets_pass() {
-        // The same bytes, from a generator, in the spellings that common commands print.
+        // The spellings that common commands print: hexadecimal, base64, a UUID.
         for secret in [
             "1f0b6c1d8a2e4b7f93c5d06e7ab8124f",
             "c8d3a5f0917e4b62f1a09be3d75c248611fd3e09a4b7c25d8e60f3917ab2cd45",
