@@ -1,1 +1,110 @@
+//! What Countersign does, one file per use case.
+//!
+//! This room owns time, randomness and the hashing threads; it speaks to storage through the
+//! traits of `countersign-store` only. A use case takes typed input and who called, and answers
+//! with an outcome enum that lists everything that can happen; turning that into HTTP or into a table for an
+//! operator is for others.
 
+mod access;
+mod authenticate_password;
+mod caller;
+pub mod clock;
+mod delete_account;
+mod fault;
+pub mod hashing;
+mod honour;
+pub mod keys;
+mod login;
+mod logout;
+mod manage_keys;
+mod open;
+mod password_change;
+mod profile;
+pub mod random;
+mod refresh;
+mod register;
+mod sessions;
+mod user_cache;
+mod users;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use countersign_domain::refresh_token::RefreshKey;
+use countersign_domain::rotation::RotationPolicy;
+use countersign_store::Store;
+use countersign_token::{Algorithm, RevocationSet, TokenCache, Verifier};
+use jiff::SignedDuration;
+
+pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
+pub use caller::Caller;
+pub use delete_account::DeleteAccountError;
+pub use fault::{Fault, FieldError, Overloaded};
+pub use login::{Login, LoginError};
+pub use logout::{LogoutError, LogoutScope};
+pub use manage_keys::Rotation;
+pub use open::{OpenError, Secrets};
+pub use password_change::{PasswordChange, PasswordChangeError};
+pub use profile::{ProfileError, ProfilePatch};
+pub use refresh::RefreshError;
+pub use register::{Registration, RegistrationError};
+pub use sessions::{Page, SessionError};
+pub use users::{CreateUser, CreateUserError, UpdateUserError, UserService};
+
+use clock::Clock;
+use hashing::HashPool;
+use keys::KeyRing;
+use random::Random;
+use user_cache::UserCache;
+
+/// The rules that an operator sets.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// The `iss` claim: the URL that clients know this server by.
+    pub issuer: String,
+    /// The `aud` claim.
+    pub audience: String,
+    /// What signs access tokens.
+    pub algorithm: Algorithm,
+    /// How long an access token lives: 1 to 60 minutes.
+    pub access_lifetime: SignedDuration,
+    /// How refresh tokens rotate, and when an idle session ends.
+    pub rotation: RotationPolicy,
+    /// How long a session may last in all.
+    pub session_lifetime: SignedDuration,
+}
+
+/// All use cases, over one store. Made by [`Flows::open`]; shared behind an `Arc`.
+pub struct Flows {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    hashing: HashPool,
+    policy: Policy,
+    refresh_key: RefreshKey,
+    seal: keys::Seal,
+    hs256: Option<keys::SigningSecret>,
+    keys: ArcSwap<KeyRing>,
+    verifier: Verifier,
+    token_cache: TokenCache,
+    revocations: RevocationSet,
+    user_cache: UserCache,
+    followed: tokio::sync::Mutex<honour::Followed>,
+}
+
+impl Flows {
+    /// The rules in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The hashing pool, for figures about it.
+    pub fn hashing(&self) -> &HashPool {
+        &self.hashing
+    }
+
+    /// The public keys as a JWK set (RFC 7517), as JSON text. Empty under HS256.
+    pub fn jwks(&self) -> String {
+        self.keys.load().jwks().to_owned()
+    }
+}

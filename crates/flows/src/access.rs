@@ -1,0 +1,133 @@
+//! Access tokens: minted at sign-in and refresh, verified on every call, refused once revoked.
+
+use std::sync::Arc;
+
+use countersign_domain::rotation::later;
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{Session, User};
+use countersign_token::{Audience, Claims, Refusal};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Builder;
+
+use crate::Flows;
+use crate::fault::Fault;
+use crate::random;
+
+/// Clocks of verifiers may differ from ours by this much.
+pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
+
+/// Clocks of instances may differ from each other by this much: announcements are kept so much
+/// longer than access tokens live.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a client is given at sign-in and at every refresh.
+#[derive(Debug)]
+pub struct Tokens {
+    /// The signed access token.
+    pub access_token: String,
+    /// Seconds until it expires.
+    pub expires_in: i64,
+    /// The refresh token, valid once.
+    pub refresh_token: countersign_domain::refresh_token::RefreshToken,
+    /// Seconds until it expires unless used.
+    pub refresh_expires_in: i64,
+    /// The granted scope: none are defined yet.
+    pub scope: String,
+}
+
+/// Somebody whose access token was verified and whose session has not ended.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// The verified claims.
+    pub claims: Arc<Claims>,
+}
+
+impl Authenticated {
+    /// The user.
+    pub fn user(&self) -> UserId {
+        UserId(self.claims.sub)
+    }
+
+    /// The session.
+    pub fn session(&self) -> SessionId {
+        SessionId(self.claims.sid)
+    }
+}
+
+/// Why an access token is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenRefusal {
+    /// It is not a valid token of ours.
+    Invalid(Refusal),
+    /// It was valid and has expired.
+    Expired,
+    /// Its session has ended, or its user is gone.
+    Revoked,
+}
+
+impl Flows {
+    /// Verifies an access token and asks the revocation set, without a store.
+    pub fn authenticate(&self, token: &str) -> Result<Authenticated, TokenRefusal> {
+        let now = self.clock.now();
+        let ring = self.keys.load();
+        let claims = self
+            .token_cache
+            .verify(&self.verifier, ring.verification(), token, now.as_second())
+            .map_err(|refusal| match refusal {
+                Refusal::Expired => TokenRefusal::Expired,
+                other => TokenRefusal::Invalid(other),
+            })?;
+        match self.revocations.refuses(&claims) {
+            true => Err(TokenRefusal::Revoked),
+            false => Ok(Authenticated { claims }),
+        }
+    }
+
+    /// Signs the tokens of a session as it is at `now`.
+    pub(crate) fn tokens(
+        &self,
+        session: &Session,
+        user: &User,
+        now: Timestamp,
+    ) -> Result<Tokens, Fault> {
+        let ring = self.keys.load();
+        let signer = ring
+            .signer(now)
+            .ok_or_else(|| Fault::Signing("no signing key is active".to_owned()))?;
+        // An access token never outlives its session.
+        let expires = later(now, self.policy.access_lifetime).min(session.state.expires_at);
+        let claims = Claims {
+            iss: self.policy.issuer.clone(),
+            sub: user.id.0,
+            aud: Audience::One(self.policy.audience.clone()),
+            iat: now.as_second(),
+            exp: expires.as_second(),
+            nbf: None,
+            jti: Builder::from_random_bytes(random::bytes(&*self.random)).into_uuid(),
+            sid: session.id.0,
+            auth_time: session.auth_time.as_second(),
+            amr: session.amr.clone(),
+            scope: String::new(),
+            roles: user.roles.clone(),
+        };
+        let access_token = signer
+            .sign(&claims)
+            .map_err(|error| Fault::Signing(error.to_string()))?;
+        Ok(Tokens {
+            access_token,
+            expires_in: claims.exp - claims.iat,
+            refresh_token: self.refresh_key.issue(session.id, session.state.generation),
+            refresh_expires_in: seconds_until(session.state.refresh_expires_at(), now),
+            scope: claims.scope,
+        })
+    }
+
+    /// When every access token that exists at `now` will have expired everywhere.
+    pub(crate) fn tokens_until(&self, now: Timestamp) -> Timestamp {
+        later(now, self.policy.access_lifetime + CLOCK_SKEW)
+    }
+}
+
+fn seconds_until(then: Timestamp, now: Timestamp) -> i64 {
+    then.duration_since(now).as_secs().max(0)
+}

@@ -1,0 +1,57 @@
+use countersign_store::{Actor, Deleted};
+
+use crate::access::Authenticated;
+use crate::fault::Fault;
+use crate::{Caller, Flows};
+
+/// Why an account was not deleted.
+#[derive(Debug)]
+pub enum DeleteAccountError {
+    /// The password is not that, or has just been changed by somebody else.
+    WrongPassword,
+    /// The session has ended.
+    SessionEnded,
+    /// Something failed on the way.
+    Fault(Fault),
+}
+
+impl From<Fault> for DeleteAccountError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Flows {
+    /// Deletes the signed-in user, who proves the password once more, with everything that belongs
+    /// to the user.
+    pub async fn delete_account(
+        &self,
+        who: &Authenticated,
+        password: &str,
+        caller: &Caller,
+    ) -> Result<(), DeleteAccountError> {
+        let credentials = self
+            .store
+            .credentials(who.user())
+            .await
+            .map_err(Fault::from)?;
+        let Some(proven) = self.prove_password(password, credentials).await? else {
+            return Err(DeleteAccountError::WrongPassword);
+        };
+        let now = self.clock.now();
+        let (actor, until) = (Actor::Session(who.session()), self.tokens_until(now));
+        let expected = Some(proven.password_hash.as_str());
+        let deleting = self
+            .store
+            .delete_user(who.user(), expected, actor, now, until);
+        match deleting.await.map_err(Fault::from)? {
+            Deleted::Deleted(announcements) => {
+                self.honour(&announcements);
+                tracing::info!(user = %who.user(), request_id = caller.request_id, "account deleted");
+                Ok(())
+            }
+            Deleted::Conflict => Err(DeleteAccountError::WrongPassword),
+            Deleted::NotFound | Deleted::ActorEnded => Err(DeleteAccountError::SessionEnded),
+        }
+    }
+}

@@ -1,0 +1,272 @@
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the pool measures how long hashing takes"
+)]
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use countersign_domain::password::{NewPassword, PasswordHash, PresentedPassword, Scheme};
+use tokio::sync::oneshot;
+
+use super::Checked;
+use super::engine::{Engine, OneByOne, Task, Work};
+use crate::fault::Overloaded;
+
+/// How the pool is built.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// How new passwords are hashed.
+    pub scheme: Scheme,
+    /// How many threads hash. More than there are cores only adds waiting.
+    pub workers: NonZeroUsize,
+    /// Work is refused when it would wait longer than this.
+    pub longest_wait: Duration,
+}
+
+/// The hashing threads and their queue. They start with the first task; dropping the pool ends
+/// them.
+pub struct HashPool {
+    shared: Arc<Shared>,
+    started: OnceLock<()>,
+}
+
+struct Shared {
+    settings: PoolSettings,
+    queue: Mutex<Queue>,
+    filled: Condvar,
+    /// Moving average of the time that one task takes, in nanoseconds.
+    task_nanos: AtomicU64,
+    /// Tasks computed so far.
+    computed: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Task>,
+    running: usize,
+    closed: bool,
+}
+
+impl HashPool {
+    /// A pool that starts its threads when they are first needed.
+    pub fn new(settings: PoolSettings) -> Self {
+        let shared = Shared {
+            settings,
+            queue: Mutex::default(),
+            filled: Condvar::new(),
+            task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
+            computed: AtomicU64::new(0),
+        };
+        Self {
+            shared: Arc::new(shared),
+            started: OnceLock::new(),
+        }
+    }
+
+    /// Compares a presented password with what is stored. Takes the same work whether or not
+    /// there is anything stored.
+    pub async fn check(
+        &self,
+        presented: PresentedPassword,
+        stored: Option<String>,
+    ) -> Result<Checked, Overloaded> {
+        let (answer, result) = oneshot::channel();
+        self.submit(
+            Work::Check {
+                presented,
+                stored,
+                answer,
+            },
+            result,
+        )
+        .await
+    }
+
+    /// Hashes a new password.
+    pub async fn hash(
+        &self,
+        password: NewPassword,
+        salt: [u8; 16],
+    ) -> Result<PasswordHash, Overloaded> {
+        let (answer, result) = oneshot::channel();
+        self.submit(
+            Work::Hash {
+                password,
+                salt,
+                answer,
+            },
+            result,
+        )
+        .await
+    }
+
+    /// Hashes a password that was right with the configured scheme.
+    pub async fn rehash(
+        &self,
+        presented: PresentedPassword,
+        salt: [u8; 16],
+    ) -> Result<Option<PasswordHash>, Overloaded> {
+        let (answer, result) = oneshot::channel();
+        self.submit(
+            Work::Rehash {
+                presented,
+                salt,
+                answer,
+            },
+            result,
+        )
+        .await
+    }
+
+    /// How many hashes have been computed, for tests that compare the work of two requests and
+    /// for metrics.
+    pub fn computed(&self) -> u64 {
+        self.shared.computed.load(Ordering::Relaxed)
+    }
+
+    async fn submit<T>(&self, work: Work, result: oneshot::Receiver<T>) -> Result<T, Overloaded> {
+        self.started.get_or_init(|| self.shared.start());
+        self.shared.push(work)?;
+        // The sender is dropped without an answer where the task waited too long or its worker
+        // panicked.
+        result.await.map_err(|_| self.shared.overloaded())
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.waiting.clear();
+        drop(queue);
+        self.shared.filled.notify_all();
+    }
+}
+
+impl Shared {
+    fn start(self: &Arc<Self>) {
+        for number in 0..self.settings.workers.get() {
+            let shared = Arc::clone(self);
+            let spawned = std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || shared.work());
+            if let Err(error) = spawned {
+                tracing::error!(%error, "cannot start a hashing thread");
+            }
+        }
+    }
+
+    fn work(&self) {
+        // On Linux this lowers the priority of this thread alone: at equal priority one request in
+        // a hundred waits a whole scheduler slice behind a hash.
+        if let Err(error) = rustix::process::setpriority_process(None, 19) {
+            tracing::debug!(%error, "cannot lower the priority of a hashing thread");
+        }
+        let mut engine: Box<dyn Engine> = Box::new(OneByOne::new(self.settings.scheme));
+        while let Some(work) = self.take() {
+            let start = Instant::now();
+            let mut tasks = 1;
+            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                engine.run(work, &mut || {
+                    let more = self.try_take();
+                    tasks += usize::from(more.is_some());
+                    more
+                });
+            }));
+            if run.is_err() {
+                tracing::error!("a hashing task panicked");
+                engine = Box::new(OneByOne::new(self.settings.scheme));
+            }
+            self.finished(tasks, start.elapsed());
+        }
+    }
+
+    fn push(&self, work: Work) -> Result<(), Overloaded> {
+        let mut queue = self.lock();
+        if self.expected_wait(&queue) > self.settings.longest_wait {
+            return Err(self.overloaded_with(&queue));
+        }
+        let enqueued = Instant::now();
+        queue.waiting.push_back(Task { work, enqueued });
+        drop(queue);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// The next task, when there is one. `None`: the pool is closed.
+    fn take(&self) -> Option<Work> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(work) = self.next(&mut queue) {
+                return Some(work);
+            }
+            queue = self
+                .filled
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// A further task, if one waits.
+    fn try_take(&self) -> Option<Work> {
+        self.next(&mut self.lock())
+    }
+
+    /// Passes over what nobody waits for any more, and what has waited so long that its client
+    /// should rather be told to come back.
+    fn next(&self, queue: &mut Queue) -> Option<Work> {
+        let patience = self.settings.longest_wait * 2;
+        while let Some(task) = queue.waiting.pop_front() {
+            if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
+                queue.running += 1;
+                return Some(task.work);
+            }
+        }
+        None
+    }
+
+    fn finished(&self, tasks: usize, took: Duration) {
+        self.computed.fetch_add(tasks as u64, Ordering::Relaxed);
+        let each = took.as_nanos() as u64 / tasks as u64;
+        let average = self.task_nanos.load(Ordering::Relaxed);
+        let next = average - average / 8 + each / 8;
+        self.task_nanos.store(next, Ordering::Relaxed);
+        self.lock().running -= tasks;
+    }
+
+    fn expected_wait(&self, queue: &Queue) -> Duration {
+        let workers = self.settings.workers.get();
+        let before = (queue.waiting.len() + queue.running).saturating_sub(workers - 1);
+        let each = Duration::from_nanos(self.task_nanos.load(Ordering::Relaxed));
+        each.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / workers as u32
+    }
+
+    fn overloaded(&self) -> Overloaded {
+        self.overloaded_with(&self.lock())
+    }
+
+    fn overloaded_with(&self, queue: &Queue) -> Overloaded {
+        let retry_after = self.expected_wait(queue).max(Duration::from_secs(1));
+        Overloaded { retry_after }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one hash may take before any was measured.
+fn first_estimate(scheme: Scheme) -> u64 {
+    match scheme {
+        // About 55 microseconds per iteration of the key schedule on a server core.
+        Scheme::Bcrypt { cost } => 55_000_u64 << cost.min(31),
+        Scheme::Argon2id { .. } => 50_000_000,
+    }
+}

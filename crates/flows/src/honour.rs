@@ -1,0 +1,104 @@
+//! Honouring announcements: what the store says must hold on this instance.
+
+use std::collections::{HashSet, VecDeque};
+
+use countersign_domain::rotation::later;
+use countersign_store::{Announcement, StoreError, Subject};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Flows;
+use crate::fault::Fault;
+
+/// Each look reads again what the last so many looks have read, since a transaction may commit
+/// after one with a greater number. At two looks a second this covers ten seconds, longer than
+/// any transaction is allowed to last.
+const OVERLAP: usize = 20;
+
+/// How far this instance has followed the announcements.
+#[derive(Default)]
+pub(crate) struct Followed {
+    /// The greatest number seen at each of the last looks, oldest first.
+    looks: VecDeque<i64>,
+    seen: HashSet<i64>,
+    last_success: Option<Timestamp>,
+}
+
+impl Flows {
+    /// Reads what other instances and operators have announced, and honours it. The server calls
+    /// this every half second; what this instance did itself is honoured before it is answered.
+    pub async fn follow(&self) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let mut followed = self.followed.lock().await;
+        let after = followed.looks.front().copied().unwrap_or(0);
+        let announced = self.store.announcements_after(after, now).await?;
+        let newest = announced.iter().map(|one| one.seq).max().unwrap_or(after);
+        let newest = newest.max(followed.looks.back().copied().unwrap_or(0));
+        let fresh: Vec<Announcement> = announced
+            .iter()
+            .filter(|one| !followed.seen.contains(&one.seq))
+            .map(|one| one.announcement.clone())
+            .collect();
+        self.honour(&fresh);
+        if self.keys.load().is_stale(now) || fresh.iter().any(|a| a.subject == Subject::KeysChanged)
+        {
+            self.reload_keys(now).await?;
+        }
+        followed.looks.push_back(newest);
+        if followed.looks.len() > OVERLAP {
+            followed.looks.pop_front();
+        }
+        let window = followed.looks.front().copied().unwrap_or(0);
+        followed.seen.retain(|&seq| seq > window);
+        followed.seen.extend(
+            announced
+                .iter()
+                .map(|one| one.seq)
+                .filter(|&seq| seq > window),
+        );
+        followed.last_success = Some(now);
+        self.revocations.purge(now.as_second());
+        Ok(())
+    }
+
+    /// For how long nothing has been heard from the store, at most.
+    pub async fn behind(&self) -> Option<SignedDuration> {
+        let last = self.followed.lock().await.last_success?;
+        Some(self.clock.now().duration_since(last))
+    }
+
+    /// Makes announcements hold on this instance, at once. Doing so twice is harmless.
+    pub(crate) fn honour(&self, announcements: &[Announcement]) {
+        for announcement in announcements {
+            let until = announcement.expires_at.as_second();
+            match announcement.subject {
+                Subject::Session(id) => self.revocations.end_session(id.0, until),
+                Subject::User { id, not_before } => {
+                    self.revocations
+                        .end_user(id.0, not_before.as_second(), until);
+                    self.user_cache.forget(id);
+                }
+                Subject::UserChanged(id) => self.user_cache.forget(id),
+                Subject::KeysChanged => {}
+            }
+        }
+    }
+
+    pub(crate) async fn reload_keys(&self, now: Timestamp) -> Result<(), Fault> {
+        let records = self.store.signing_keys(now).await?;
+        let ring = self.open_ring(&records, now)?;
+        self.keys.store(std::sync::Arc::new(ring));
+        Ok(())
+    }
+
+    /// Whether the store answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// When a key that is made at `now` signs, and when the others expire: after the last token
+    /// that they sign has.
+    pub(crate) fn key_schedule(&self, now: Timestamp) -> (Timestamp, Timestamp) {
+        let activates_at = later(now, crate::keys::PUBLISH_LEAD);
+        (activates_at, self.tokens_until(activates_at))
+    }
+}

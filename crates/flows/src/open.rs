@@ -1,0 +1,171 @@
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use countersign_domain::refresh_token::RefreshKey;
+use countersign_domain::root_secret::{Purpose, RootSecret};
+use countersign_store::{InstallKey, KeyRecord, NewKey, Store};
+use countersign_token::{Algorithm, Expectations, RevocationSet, SigningKey, TokenCache, Verifier};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::hashing::{HashPool, PoolSettings};
+use crate::keys::{KeyRing, Seal, SigningSecret, generate};
+use crate::random::Random;
+use crate::user_cache::UserCache;
+use crate::{Flows, LEEWAY, Policy};
+
+/// How many verified tokens are kept: about 1 KiB each.
+const TOKEN_CACHE: usize = 8 * 1024;
+
+/// How many users are kept in memory: about 0.5 KiB each.
+const USER_CACHE: usize = 8 * 1024;
+
+/// The secrets of an installation.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Everything at rest and every refresh token depends on it.
+    pub root: RootSecret,
+    /// The shared secret of HS256; needed with that algorithm alone.
+    pub hs256: Option<SigningSecret>,
+}
+
+/// Why the use cases cannot be opened over a store.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The database belongs to another root secret: no refresh token and no signing key in it
+    /// would work.
+    #[error(
+        "this database belongs to another root secret: set `COUNTERSIGN_SECRET` to the one that it was made with"
+    )]
+    OtherRootSecret,
+    /// HS256 without its secret.
+    #[error("HS256 needs `JWT_SECRET`")]
+    NoSharedSecret,
+    /// Something failed on the way.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl Flows {
+    /// Opens the use cases over a store whose schema is current: checks that the database belongs
+    /// to this root secret, makes the first signing key if there is none, and loads what has been revoked, so that
+    /// a revoked token is refused from the first request on.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+        policy: Policy,
+        secrets: Secrets,
+        hashing: PoolSettings,
+    ) -> Result<Self, OpenError> {
+        let now = clock.now();
+        let fingerprint = secrets.root.derive(Purpose::Fingerprint);
+        let stored = store
+            .bind_root_secret(fingerprint.as_ref(), now)
+            .await
+            .map_err(Fault::from)?;
+        if stored != fingerprint.as_ref() {
+            return Err(OpenError::OtherRootSecret);
+        }
+        let hs256 = match (policy.algorithm, secrets.hs256) {
+            (Algorithm::Hs256, None) => return Err(OpenError::NoSharedSecret),
+            (Algorithm::Hs256, secret) => secret,
+            _ => None,
+        };
+        let seal = Seal::derive(&secrets.root).map_err(|e| Fault::Signing(e.to_string()))?;
+        let no_keys = KeyRing::open(policy.algorithm, &[], &seal, None, now)?;
+        let verifier = Verifier::new(Expectations {
+            issuer: policy.issuer.clone(),
+            audience: policy.audience.clone(),
+            leeway_seconds: seconds(LEEWAY),
+            max_lifetime_seconds: Some(seconds(policy.access_lifetime)),
+        });
+        let flows = Self {
+            store,
+            clock,
+            random,
+            hashing: HashPool::new(hashing),
+            refresh_key: RefreshKey::derive(&secrets.root),
+            seal,
+            hs256,
+            keys: ArcSwap::from_pointee(no_keys),
+            verifier,
+            token_cache: TokenCache::new(TOKEN_CACHE),
+            revocations: RevocationSet::new(),
+            user_cache: UserCache::new(USER_CACHE),
+            followed: tokio::sync::Mutex::default(),
+            policy,
+        };
+        flows.ensure_signing_key(now).await?;
+        flows.reload_keys(now).await?;
+        flows.follow().await?;
+        Ok(flows)
+    }
+
+    /// Makes a key of the configured algorithm if none is in use. Of several instances that start
+    /// at once, the store lets one succeed.
+    async fn ensure_signing_key(&self, now: Timestamp) -> Result<(), Fault> {
+        if self.policy.algorithm == Algorithm::Hs256 {
+            return Ok(());
+        }
+        let records = self.store.signing_keys(now).await?;
+        let wanted = self.policy.algorithm.as_str();
+        if records
+            .iter()
+            .any(|key| key.algorithm == wanted && key.expires_at.is_none())
+        {
+            return Ok(());
+        }
+        let (activates_at, others_expire_at) = self.key_schedule(now);
+        let how = InstallKey::IfMissing {
+            activates_at,
+            others_expire_at,
+        };
+        let key = self.new_key()?;
+        if self.store.install_key(&key, how, now).await?.is_some() {
+            tracing::info!(
+                kid = key.kid,
+                algorithm = key.algorithm,
+                "made a signing key"
+            );
+        }
+        Ok(())
+    }
+
+    /// A new key of the configured algorithm, sealed.
+    pub(crate) fn new_key(&self) -> Result<NewKey, Fault> {
+        let broken = |error: &dyn std::fmt::Display| Fault::Signing(error.to_string());
+        let private = generate(self.policy.algorithm)?;
+        let key =
+            SigningKey::from_pkcs8(self.policy.algorithm, &private).map_err(|e| broken(&e))?;
+        let public = key.verification_key().to_jwk();
+        Ok(NewKey {
+            kid: key.kid().to_owned(),
+            algorithm: self.policy.algorithm.as_str().to_owned(),
+            public_jwk: public.map(|jwk| jwk.to_string()).unwrap_or_default(),
+            sealed_private: self
+                .seal
+                .seal(key.kid(), &private)
+                .map_err(|e| broken(&e))?,
+        })
+    }
+
+    pub(crate) fn open_ring(
+        &self,
+        records: &[KeyRecord],
+        now: Timestamp,
+    ) -> Result<KeyRing, Fault> {
+        KeyRing::open(
+            self.policy.algorithm,
+            records,
+            &self.seal,
+            self.hs256.as_ref(),
+            now,
+        )
+    }
+}
+
+fn seconds(duration: SignedDuration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,74 @@
+use countersign_store::{Actor, PasswordSet, SetPassword};
+
+use crate::access::Authenticated;
+use crate::fault::{Fault, FieldError};
+use crate::users::check_password;
+use crate::{Caller, Flows};
+
+/// A change of password, as somebody typed it.
+pub struct PasswordChange {
+    /// The password so far.
+    pub current: String,
+    /// The password from now on.
+    pub new: String,
+}
+
+/// Why a password was not changed.
+#[derive(Debug)]
+pub enum PasswordChangeError {
+    /// The current password is not that, or has just been changed by somebody else.
+    WrongPassword,
+    /// The new one was not accepted.
+    Invalid(Vec<FieldError>),
+    /// The session has ended.
+    SessionEnded,
+    /// Something failed on the way.
+    Fault(Fault),
+}
+
+impl From<Fault> for PasswordChangeError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Flows {
+    /// Changes the signed-in user's password and ends every other session of the user.
+    pub async fn change_password(
+        &self,
+        who: &Authenticated,
+        change: &PasswordChange,
+        caller: &Caller,
+    ) -> Result<(), PasswordChangeError> {
+        let mut errors = Vec::new();
+        let Some(new) = check_password(&change.new, "new_password", &mut errors) else {
+            return Err(PasswordChangeError::Invalid(errors));
+        };
+        let credentials = self
+            .store
+            .credentials(who.user())
+            .await
+            .map_err(Fault::from)?;
+        let Some(proven) = self.prove_password(&change.current, credentials).await? else {
+            return Err(PasswordChangeError::WrongPassword);
+        };
+        let set = SetPassword {
+            expected: Some(proven.password_hash),
+            hash: self.users().hash(new).await?,
+        };
+        let now = self.clock.now();
+        let (actor, until) = (Actor::Session(who.session()), self.tokens_until(now));
+        let setting = self.store.set_password(who.user(), &set, actor, now, until);
+        match setting.await.map_err(Fault::from)? {
+            PasswordSet::Set(announcements) => {
+                self.honour(&announcements);
+                tracing::info!(user = %who.user(), request_id = caller.request_id, "password changed");
+                Ok(())
+            }
+            PasswordSet::Conflict => Err(PasswordChangeError::WrongPassword),
+            PasswordSet::NotFound | PasswordSet::ActorEnded => {
+                Err(PasswordChangeError::SessionEnded)
+            }
+        }
+    }
+}

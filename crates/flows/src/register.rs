@@ -1,0 +1,53 @@
+use countersign_store::User;
+
+use crate::fault::Fault;
+use crate::users::{CreateUser, CreateUserError};
+use crate::{Caller, FieldError, Flows};
+
+/// A registration, as somebody typed it.
+pub struct Registration {
+    /// The e-mail address.
+    pub email: String,
+    /// The password.
+    pub password: String,
+    /// The display name.
+    pub name: Option<String>,
+}
+
+/// Why a registration was not accepted.
+#[derive(Debug)]
+pub enum RegistrationError {
+    /// Fields that were not accepted.
+    Invalid(Vec<FieldError>),
+    /// Another user has that address.
+    EmailTaken,
+    /// Something failed on the way.
+    Fault(Fault),
+}
+
+impl Flows {
+    /// Registers a user. It is not signed in by that.
+    pub async fn register(
+        &self,
+        registration: &Registration,
+        caller: &Caller,
+    ) -> Result<User, RegistrationError> {
+        let new = CreateUser {
+            email: &registration.email,
+            password: Some(&registration.password),
+            name: registration.name.as_deref(),
+            roles: Vec::new(),
+        };
+        let user = self
+            .users()
+            .create(new)
+            .await
+            .map_err(|error| match error {
+                CreateUserError::Invalid(errors) => RegistrationError::Invalid(errors),
+                CreateUserError::EmailTaken => RegistrationError::EmailTaken,
+                CreateUserError::Fault(fault) => RegistrationError::Fault(fault),
+            })?;
+        tracing::info!(user = %user.id, request_id = caller.request_id, "registered");
+        Ok(user)
+    }
+}

@@ -1,0 +1,314 @@
+//! The user service: the one way to make, find, change and remove users, for HTTP and for the
+//! command line.
+
+use std::sync::Arc;
+
+use countersign_domain::UserId;
+use countersign_domain::email::Email;
+use countersign_domain::password::{NewPassword, PasswordHash, PasswordIssue};
+use countersign_domain::rotation::EndReason;
+use countersign_store::{
+    Actor, Created, Deleted, Ended, NewUser, PasswordSet, Patched, Scope, SetPassword, StoreError,
+    User, UserChange,
+};
+
+use crate::fault::{Fault, FieldError};
+use crate::{Flows, random};
+
+/// The longest display name, in characters.
+pub(crate) const MAX_NAME: usize = 200;
+
+/// A user to be created, as somebody typed it.
+#[derive(Default)]
+pub struct CreateUser<'a> {
+    /// The e-mail address.
+    pub email: &'a str,
+    /// The password; `None` makes a user who cannot sign in by password.
+    pub password: Option<&'a str>,
+    /// The display name.
+    pub name: Option<&'a str>,
+    /// Role names.
+    pub roles: Vec<String>,
+}
+
+/// Why no user was created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateUserError {
+    /// Fields that were not accepted.
+    #[error("some fields are not valid")]
+    Invalid(Vec<FieldError>),
+    /// Another user has that address.
+    #[error("another user has this e-mail address")]
+    EmailTaken,
+    /// Something failed on the way.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why a user was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateUserError {
+    /// Fields that were not accepted.
+    #[error("some fields are not valid")]
+    Invalid(Vec<FieldError>),
+    /// Another user has that address.
+    #[error("another user has this e-mail address")]
+    EmailTaken,
+    /// No such user.
+    #[error("there is no such user")]
+    NotFound,
+    /// Something failed on the way.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Users, as [`Flows::users`] gives them out. Operators' calls act with full rights.
+pub struct UserService<'a>(&'a Flows);
+
+impl Flows {
+    /// The user service.
+    pub fn users(&self) -> UserService<'_> {
+        UserService(self)
+    }
+}
+
+impl UserService<'_> {
+    /// The user with this id. From memory where possible: what is in memory is at most as old as
+    /// the last announcement that this instance has followed.
+    pub async fn get(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
+        let store = &self.0.store;
+        self.0.user_cache.get_or_load(id, || store.user(id)).await
+    }
+
+    /// The user with this e-mail address, however it is spelled. An address that cannot be one is
+    /// nobody's.
+    pub async fn get_by_email(&self, email: &str) -> Result<Option<User>, StoreError> {
+        match Email::parse(email) {
+            Ok(email) => self.0.store.user_by_email(email.key()).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Users by age, `limit` at most, after the one with the id `after`.
+    pub async fn list(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        self.0.store.list_users(after, limit).await
+    }
+
+    /// Creates a user. All fields are checked before anything is hashed.
+    pub async fn create(&self, new: CreateUser<'_>) -> Result<User, CreateUserError> {
+        let flows = self.0;
+        let mut errors = Vec::new();
+        let email = check_email(new.email, "email", &mut errors);
+        let password = new
+            .password
+            .and_then(|raw| check_password(raw, "password", &mut errors));
+        let name = new.name.and_then(|raw| check_name(raw, &mut errors));
+        check_roles(&new.roles, &mut errors);
+        let Some(email) = email.filter(|_| errors.is_empty()) else {
+            return Err(CreateUserError::Invalid(errors));
+        };
+        // Saves the hash where the answer is known; the insert below is what decides.
+        let taken = flows.store.user_by_email(email.key()).await;
+        if taken.map_err(Fault::from)?.is_some() {
+            return Err(CreateUserError::EmailTaken);
+        }
+        let password_hash = match password {
+            Some(password) => Some(self.hash(password).await?),
+            None => None,
+        };
+        let now = flows.clock.now();
+        let user = NewUser {
+            id: UserId::new(now, random::bytes(&*flows.random)),
+            email: email.as_typed().to_owned(),
+            email_key: email.key().clone(),
+            password_hash,
+            name,
+            roles: new.roles,
+            email_verified_at: None,
+        };
+        match flows
+            .store
+            .create_user(&user, now)
+            .await
+            .map_err(Fault::from)?
+        {
+            Created::Created(user) => Ok(user),
+            Created::EmailTaken => Err(CreateUserError::EmailTaken),
+        }
+    }
+
+    /// Changes a user. Disabling ends all of the user's sessions before this returns.
+    pub async fn update(&self, id: UserId, change: UserChange) -> Result<User, UpdateUserError> {
+        let mut errors = Vec::new();
+        if let Some(Some(name)) = &change.name {
+            check_name(name, &mut errors);
+        }
+        check_roles(change.roles.as_deref().unwrap_or_default(), &mut errors);
+        if !errors.is_empty() {
+            return Err(UpdateUserError::Invalid(errors));
+        }
+        match self.change(id, &change, Actor::Trusted).await? {
+            Patched::Changed(user, _) => Ok(user),
+            Patched::EmailTaken => Err(UpdateUserError::EmailTaken),
+            Patched::NotFound | Patched::ActorEnded => Err(UpdateUserError::NotFound),
+        }
+    }
+
+    /// Sets a password and ends every session of the user.
+    pub async fn set_password(&self, id: UserId, password: &str) -> Result<(), UpdateUserError> {
+        let mut errors = Vec::new();
+        let Some(password) = check_password(password, "password", &mut errors) else {
+            return Err(UpdateUserError::Invalid(errors));
+        };
+        let set = SetPassword {
+            expected: None,
+            hash: self.hash(password).await?,
+        };
+        let flows = self.0;
+        let now = flows.clock.now();
+        let until = flows.tokens_until(now);
+        let outcome = flows
+            .store
+            .set_password(id, &set, Actor::Trusted, now, until);
+        match outcome.await.map_err(Fault::from)? {
+            PasswordSet::Set(announcements) => {
+                flows.honour(&announcements);
+                Ok(())
+            }
+            _ => Err(UpdateUserError::NotFound),
+        }
+    }
+
+    /// Ends every session of the user. Answers how many were live; `None`: no such user.
+    pub async fn sign_out(&self, id: UserId) -> Result<Option<usize>, Fault> {
+        let flows = self.0;
+        let now = flows.clock.now();
+        let until = flows.tokens_until(now);
+        let (scope, reason) = (Scope::All, EndReason::Operator);
+        let ending = flows
+            .store
+            .end_sessions(id, scope, reason, Actor::Trusted, now, until);
+        match ending.await? {
+            Ended::Ended(announcements) => {
+                flows.honour(&announcements);
+                Ok(Some(announcements.len()))
+            }
+            Ended::NotFound | Ended::ActorEnded => Ok(None),
+        }
+    }
+
+    /// Deletes a user with everything that belongs to it. `false`: no such user.
+    pub async fn delete(&self, id: UserId) -> Result<bool, Fault> {
+        let flows = self.0;
+        let now = flows.clock.now();
+        let until = flows.tokens_until(now);
+        let deleting = flows
+            .store
+            .delete_user(id, None, Actor::Trusted, now, until);
+        match deleting.await? {
+            Deleted::Deleted(announcements) => {
+                flows.honour(&announcements);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    pub(crate) async fn change(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        actor: Actor,
+    ) -> Result<Patched, Fault> {
+        let flows = self.0;
+        let now = flows.clock.now();
+        let until = flows.tokens_until(now);
+        let patched = flows
+            .store
+            .change_user(id, change, actor, now, until)
+            .await?;
+        if let Patched::Changed(_, announcements) = &patched {
+            flows.honour(announcements);
+        }
+        Ok(patched)
+    }
+
+    pub(crate) async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Fault> {
+        let salt = random::bytes(&*self.0.random);
+        Ok(self.0.hashing.hash(password, salt).await?)
+    }
+}
+
+fn check_email(raw: &str, field: &'static str, errors: &mut Vec<FieldError>) -> Option<Email> {
+    let checked = Email::parse(raw);
+    if checked.is_err() {
+        errors.push(FieldError {
+            field,
+            code: "email_invalid",
+            detail: "not an e-mail address of the form `name@example.org`".to_owned(),
+        });
+    }
+    checked.ok()
+}
+
+/// Checks a password that somebody wants to have.
+pub(crate) fn check_password(
+    raw: &str,
+    field: &'static str,
+    errors: &mut Vec<FieldError>,
+) -> Option<NewPassword> {
+    match NewPassword::parse(raw) {
+        Ok(password) => Some(password),
+        Err(issue) => {
+            let (code, detail) = match issue {
+                PasswordIssue::TooShort => ("password_too_short", "at least 8 characters"),
+                PasswordIssue::TooLong => ("password_too_long", "at most 1,024 bytes"),
+                PasswordIssue::Common => (
+                    "password_breached",
+                    "on the list of passwords that attackers try first; choose another",
+                ),
+            };
+            errors.push(FieldError {
+                field,
+                code,
+                detail: detail.to_owned(),
+            });
+            None
+        }
+    }
+}
+
+/// Checks a display name, and takes the white space around it away; nothing left is no name.
+pub(crate) fn check_name(raw: &str, errors: &mut Vec<FieldError>) -> Option<String> {
+    let name = raw.trim();
+    let problem = match name {
+        _ if name.chars().count() > MAX_NAME => Some(("name_too_long", "at most 200 characters")),
+        _ if name.chars().any(char::is_control) => {
+            Some(("name_invalid", "without control characters"))
+        }
+        _ => None,
+    };
+    if let Some((code, detail)) = problem {
+        errors.push(FieldError {
+            field: "name",
+            code,
+            detail: detail.to_owned(),
+        });
+        return None;
+    }
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+fn check_roles(roles: &[String], errors: &mut Vec<FieldError>) {
+    let valid = |role: &String| {
+        (1..=64).contains(&role.len()) && role.bytes().all(|b| b.is_ascii_graphic() && b != b',')
+    };
+    if roles.len() > 32 || !roles.iter().all(valid) {
+        errors.push(FieldError {
+            field: "roles",
+            code: "role_invalid",
+            detail: "at most 32 names of 1 to 64 visible ASCII characters without commas"
+                .to_owned(),
+        });
+    }
+}
