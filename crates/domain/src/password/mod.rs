@@ -2,7 +2,7 @@
 //!
 //! Everything here is CPU work on arguments: salts come from the caller, and whoever calls [`Scheme::hash`] or
 //! [`PasswordHash::verify`] decides on which thread the hundreds of milliseconds are spent. A pool that wants to
-//! compute several hashes side by side takes the two apart: [`Scheme::hashing`] and [`PasswordHash::verification`]
+//! compute several hashes side by side takes them apart: [`Scheme::hashing`] and [`PasswordHash::verification`]
 //! give a [`Work`], whose [`Digest`] finishes either.
 
 mod argon2id;

@@ -4,12 +4,12 @@ use zeroize::Zeroizing;
 /// Most bytes (UTF-8, after NFC) of a password.
 pub const MAX_BYTES: usize = 1_024;
 
-/// NFC never makes a string shorter than a third of its bytes (three Hangul letters of 3 bytes become one syllable
-/// of 3), so what is longer than this cannot fit and is not worth normalising.
+/// NFC leaves at least a third of the bytes (three Hangul letters of 3 bytes become one syllable of 3), so what is longer
+/// than this cannot fit and is not worth normalising.
 const MAX_RAW_BYTES: usize = 4 * MAX_BYTES;
 
-/// NFC makes no string longer than three times its bytes (Unicode Standard Annex #15, section 9). Reserving that much keeps
-/// the text from being copied, unwiped, when the buffer would grow.
+/// NFC makes nothing longer than three times its bytes. Reserving that much keeps the text from being copied,
+/// unwiped, when the buffer would grow.
 const MAX_GROWTH: usize = 3;
 
 /// The password in NFC, or `None` if it has more than [`MAX_BYTES`].
@@ -40,7 +40,10 @@ mod tests {
         for c in (0..=0x10_FFFF).filter_map(char::from_u32) {
             let composed: String = c.nfc().collect();
             let decomposed: String = c.nfd().collect();
-            assert!(decomposed.len() <= 4 * composed.len(), "{c:?} shrinks");
+            assert!(decomposed.len() <= 3 * composed.len(), "{c:?} shrinks");
+            assert!(c.len_utf8() <= 3 * composed.len(), "{c:?} shrinks");
+            // What stands next to a character may keep it from being composed.
+            assert!(decomposed.len() <= MAX_GROWTH * c.len_utf8(), "{c:?} grows");
             assert!(composed.len() <= MAX_GROWTH * c.len_utf8(), "{c:?} grows");
         }
     }

@@ -6,8 +6,8 @@ use super::normal;
 
 /// What somebody typed as their password, in NFC. Wiped from memory when dropped.
 ///
-/// Making one never fails: refusing a password before it is hashed would answer sooner than for one that is
-/// hashed, and so tell what the hash was made of.
+/// Making one never fails: one that was refused before it is hashed would be answered sooner, which shows what the
+/// server does with a password for users who exist and for those who do not.
 pub struct PresentedPassword(Option<Zeroizing<String>>);
 
 impl PresentedPassword {

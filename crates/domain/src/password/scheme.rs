@@ -2,8 +2,8 @@ use thiserror::Error;
 
 use super::argon2id::Parameters;
 use super::hash::Form;
-use super::work::{Digest, Work};
-use super::{NewPassword, PasswordHash, argon2id, bcrypt};
+use super::work::{Digest, OutOfMemory, Work};
+use super::{NewPassword, PasswordHash, PresentedPassword, argon2id, bcrypt};
 
 /// How new passwords are hashed: the operator's setting.
 ///
@@ -70,16 +70,30 @@ impl Scheme {
     /// # Panics
     /// If argon2id cannot get its memory, as any failed allocation does; the password is then not set.
     pub fn hash(&self, password: &NewPassword, salt: [u8; 16]) -> PasswordHash {
-        let hashing = self.hashing(password, salt);
-        match hashing.work().run() {
-            Ok(digest) => hashing.finish(digest),
+        match self.hashing(password, salt).run() {
+            Ok(hash) => hash,
             Err(error) => panic!("{error}"),
         }
     }
 
+    /// Hashes a password that was just found right against an older hash. It need not be one that could be chosen
+    /// today: the rules may have been others when it was. `None` if it matches no hash at all, or if argon2id cannot
+    /// get its memory.
+    pub fn rehash(&self, password: &PresentedPassword, salt: [u8; 16]) -> Option<PasswordHash> {
+        self.rehashing(password, salt)?.run().ok()
+    }
+
     /// The same as [`hash`](Self::hash), taken apart for a pool.
     pub fn hashing(&self, password: &NewPassword, salt: [u8; 16]) -> Hashing {
-        let password = password.as_bytes();
+        self.prepare(password.as_bytes(), salt)
+    }
+
+    /// The same as [`rehash`](Self::rehash), taken apart for a pool.
+    pub fn rehashing(&self, password: &PresentedPassword, salt: [u8; 16]) -> Option<Hashing> {
+        Some(self.prepare(password.as_bytes()?, salt))
+    }
+
+    fn prepare(&self, password: &[u8], salt: [u8; 16]) -> Hashing {
         match self.clamped() {
             Self::Bcrypt { cost } => {
                 let form = bcrypt::Form::for_password(cost, salt, password);
@@ -201,6 +215,11 @@ impl Hashing {
     /// What has to be computed first.
     pub fn work(&self) -> &Work {
         &self.work
+    }
+
+    fn run(self) -> Result<PasswordHash, OutOfMemory> {
+        let digest = self.work.run()?;
+        Ok(self.finish(digest))
     }
 
     /// The hash to store, from the digest of [`work`](Self::work).
