@@ -121,7 +121,14 @@ fn what_can_match_nothing_costs_the_same_work() {
         }
     }
     assert!(!matches(&truncating_bcrypt("correct horse"), ""));
-    assert!(matches(&truncating_bcrypt(""), ""));
+    // What is hashed in place of such a password must not match either.
+    for scheme in BOTH {
+        let empty = scheme.rehash(&PresentedPassword::new(""), SALT).unwrap();
+        assert!(matches(&empty, ""));
+        assert!(!matches(&empty, &too_long));
+    }
+    assert!(!matches(&truncating_bcrypt(""), &too_long[..73]));
+    assert!(!matches(&truncating_bcrypt(""), "\0"));
 }
 
 /// All that decides the work: kind and parameters, and the length of salt and digest together.
