@@ -23,7 +23,9 @@ pub(crate) fn object<'a, const N: usize>(
     json: &'a [u8],
     names: &[&'static str; N],
 ) -> Result<[Option<Member<'a>>; N], Refusal> {
-    let mut reader = serde_json::Deserializer::from_slice(json);
+    // The reader looks at UTF-8 only in the strings that it returns, not in those that it skips.
+    let text = std::str::from_utf8(json).map_err(|_| Refusal::Malformed)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
     let members = reader
         .deserialize_map(ObjectVisitor { names })
         .map_err(|_| Refusal::Malformed)?;
