@@ -29,14 +29,28 @@ pub struct Tokens {
 
 impl Api {
     pub fn new(base: &str) -> Api {
-        let http = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build().expect("client");
-        Api { base: base.into(), http }
+        let http = Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()
+            .expect("client");
+        Api {
+            base: base.into(),
+            http,
+        }
     }
 
     /// A client that opens a connection of its own, and begins with HTTP/2 without asking.
     pub fn h2c(base: &str) -> Api {
-        let http = Client::builder().http2_prior_knowledge().no_proxy().build().expect("client");
-        Api { base: base.into(), http }
+        let http = Client::builder()
+            .http2_prior_knowledge()
+            .no_proxy()
+            .build()
+            .expect("client");
+        Api {
+            base: base.into(),
+            http,
+        }
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -48,7 +62,11 @@ impl Api {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
-        Ok(Answer { status, headers, text })
+        Ok(Answer {
+            status,
+            headers,
+            text,
+        })
     }
 
     /// Sends, and panics if no answer comes.
@@ -67,33 +85,47 @@ impl Api {
     /// A request with a bearer token; a body of `null` is none.
     pub async fn with_token(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
         let request = self.request(method, path).bearer_auth(token);
-        Api::send(if body.is_null() { request } else { request.json(&body) }).await
+        Api::send(if body.is_null() {
+            request
+        } else {
+            request.json(&body)
+        })
+        .await
     }
 
     pub async fn register(&self, email: &str, password: &str) -> Answer {
-        self.post("/auth/register", json!({"email": email, "password": password})).await
+        self.post(
+            "/auth/register",
+            json!({"email": email, "password": password}),
+        )
+        .await
     }
 
     pub async fn login(&self, email: &str, password: &str) -> Answer {
-        self.post("/auth/login", json!({"email": email, "password": password})).await
+        self.post("/auth/login", json!({"email": email, "password": password}))
+            .await
     }
 
     pub async fn refresh(&self, refresh_token: &str) -> Answer {
-        self.post("/auth/refresh", json!({"refresh_token": refresh_token})).await
+        self.post("/auth/refresh", json!({"refresh_token": refresh_token}))
+            .await
     }
 
     /// Ends the session of a refresh token.
     pub async fn logout(&self, refresh_token: &str) -> Answer {
-        self.post("/auth/logout", json!({"refresh_token": refresh_token})).await
+        self.post("/auth/logout", json!({"refresh_token": refresh_token}))
+            .await
     }
 
     pub async fn me(&self, access_token: &str) -> Answer {
-        self.with_token(Method::GET, "/auth/me", access_token, Value::Null).await
+        self.with_token(Method::GET, "/auth/me", access_token, Value::Null)
+            .await
     }
 
     pub async fn change_password(&self, access_token: &str, current: &str, new: &str) -> Answer {
         let body = json!({"current_password": current, "new_password": new});
-        self.with_token(Method::POST, "/auth/password/change", access_token, body).await
+        self.with_token(Method::POST, "/auth/password/change", access_token, body)
+            .await
     }
 
     /// Registers and signs in.
@@ -107,7 +139,11 @@ impl Answer {
     /// Panics unless the status is this one; returns the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "answer: {}\n{:?}", self.text, self.headers);
+        assert_eq!(
+            self.status, status,
+            "answer: {}\n{:?}",
+            self.text, self.headers
+        );
         self.json()
     }
 
@@ -115,11 +151,21 @@ impl Answer {
     #[track_caller]
     pub fn expect_problem(&self, status: u16, code: &str) -> Value {
         let body = self.expect(status);
-        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{}",
+            self.text
+        );
         assert_eq!(body["code"], code, "{}", self.text);
         assert_eq!(body["type"], format!("/problems/{code}"), "{}", self.text);
         assert_eq!(body["status"], status, "{}", self.text);
-        assert_eq!(body["request_id"], self.header("x-request-id"), "{}", self.text);
+        assert_eq!(
+            body["request_id"],
+            self.header("x-request-id"),
+            "{}",
+            self.text
+        );
         body
     }
 
@@ -128,7 +174,10 @@ impl Answer {
     pub fn tokens(&self) -> Tokens {
         let body = self.expect(200);
         let text = |name: &str| body[name].as_str().expect(name).to_owned();
-        Tokens { access: text("access_token"), refresh: text("refresh_token") }
+        Tokens {
+            access: text("access_token"),
+            refresh: text("refresh_token"),
+        }
     }
 
     /// The body; `null` if there is none.
@@ -142,7 +191,10 @@ impl Answer {
 
     /// A header, or the empty text.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// A problem's code, or the empty text.

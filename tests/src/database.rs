@@ -26,7 +26,9 @@ impl Database {
     /// An empty one, for a server whose data folder is `folder`.
     pub async fn create(backend: Backend, folder: &Path) -> Database {
         match backend {
-            Backend::Sqlite => Database::Sqlite { file: folder.join("countersign.db") },
+            Backend::Sqlite => Database::Sqlite {
+                file: folder.join("countersign.db"),
+            },
             Backend::Postgres => {
                 let server = std::env::var("COUNTERSIGN_TEST_POSTGRES").expect(
                     "COUNTERSIGN_TEST_POSTGRES must name a PostgreSQL for tests; `scripts/with-postgres COMMAND` starts one",
@@ -40,9 +42,15 @@ impl Database {
     pub async fn create_on(server: &str) -> Database {
         let name = format!("black_box_{}", unique());
         let admin = connect(server, 1).await;
-        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&admin).await.expect("create database");
+        sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .execute(&admin)
+            .await
+            .expect("create database");
         admin.close().await;
-        Database::Postgres { server: server.to_owned(), name }
+        Database::Postgres {
+            server: server.to_owned(),
+            name,
+        }
     }
 
     /// The value of `DATABASE_URL`.
@@ -50,7 +58,9 @@ impl Database {
         match self {
             Database::Sqlite { file } => format!("sqlite:{}", file.display()),
             Database::Postgres { server, name } => {
-                let (start, _) = server.rsplit_once('/').expect("a URL ends with a database's name");
+                let (start, _) = server
+                    .rsplit_once('/')
+                    .expect("a URL ends with a database's name");
                 format!("{start}/{name}")
             }
         }
@@ -70,13 +80,19 @@ impl Database {
         match self {
             Database::Sqlite { .. } => {
                 let pool = self.sqlite().await;
-                let rows = sqlx::query_scalar(statement).fetch_all(&pool).await.expect("statement");
+                let rows = sqlx::query_scalar(statement)
+                    .fetch_all(&pool)
+                    .await
+                    .expect("statement");
                 pool.close().await;
                 rows
             }
             Database::Postgres { .. } => {
                 let pool = connect(&self.url(), 1).await;
-                let rows = sqlx::query_scalar(statement).fetch_all(&pool).await.expect("statement");
+                let rows = sqlx::query_scalar(statement)
+                    .fetch_all(&pool)
+                    .await
+                    .expect("statement");
                 pool.close().await;
                 rows
             }
@@ -87,29 +103,44 @@ impl Database {
     pub async fn check_integrity(&self) {
         if matches!(self, Database::Sqlite { .. }) {
             assert_eq!(self.texts("PRAGMA integrity_check").await, ["ok"]);
-            let broken = self.texts("SELECT \"table\" FROM pragma_foreign_key_check").await;
+            let broken = self
+                .texts("SELECT \"table\" FROM pragma_foreign_key_check")
+                .await;
             assert!(broken.is_empty(), "broken foreign keys: {broken:?}");
         }
     }
 
     async fn sqlite(&self) -> SqlitePool {
-        let Database::Sqlite { file } = self else { unreachable!("called on SQLite only") };
-        SqlitePool::connect_with(SqliteConnectOptions::new().filename(file)).await.expect("open SQLite")
+        let Database::Sqlite { file } = self else {
+            unreachable!("called on SQLite only")
+        };
+        SqlitePool::connect_with(SqliteConnectOptions::new().filename(file))
+            .await
+            .expect("open SQLite")
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let Database::Postgres { server, name } = self else { return };
+        let Database::Postgres { server, name } = self else {
+            return;
+        };
         let (server, name) = (server.clone(), name.clone());
         // A runtime cannot be entered twice, so this one gets a thread of its own. Nothing depends on the outcome:
         // the test may have stopped this PostgreSQL, and a name is used only once.
         let _ = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("runtime");
             runtime.block_on(async {
                 let wait = std::time::Duration::from_secs(5);
                 let options: PgConnectOptions = server.parse().expect("URL");
-                let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(wait).connect_with(options).await;
+                let pool = PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(wait)
+                    .connect_with(options)
+                    .await;
                 if let Ok(pool) = pool {
                     let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
                     let _ = sqlx::query(AssertSqlSafe(drop)).execute(&pool).await;
@@ -122,14 +153,19 @@ impl Drop for Database {
 
 /// Connects to a PostgreSQL.
 pub async fn connect(url: &str, connections: u32) -> PgPool {
-    PgPoolOptions::new().max_connections(connections).connect(url).await.expect("connect to PostgreSQL")
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .connect(url)
+        .await
+        .expect("connect to PostgreSQL")
 }
 
 async fn dump_sqlite(pool: &SqlitePool) -> String {
-    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
-        .fetch_all(pool)
-        .await
-        .expect("tables");
+    let tables: Vec<String> =
+        sqlx::query_scalar("SELECT name FROM sqlite_master WHERE type = 'table'")
+            .fetch_all(pool)
+            .await
+            .expect("tables");
     let mut dump = String::new();
     for table in tables {
         let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info($1)")
@@ -142,7 +178,11 @@ async fn dump_sqlite(pool: &SqlitePool) -> String {
             .map(|column| format!("CASE typeof(\"{column}\") WHEN 'blob' THEN hex(\"{column}\") ELSE coalesce(\"{column}\", '') END"))
             .collect();
         let statement = format!("SELECT {} FROM \"{table}\"", values.join(" || ' | ' || "));
-        for row in sqlx::query(AssertSqlSafe(statement)).fetch_all(pool).await.expect("rows") {
+        for row in sqlx::query(AssertSqlSafe(statement))
+            .fetch_all(pool)
+            .await
+            .expect("rows")
+        {
             dump.push_str(&format!("{table}: {}\n", row.get::<String, _>(0)));
         }
     }
@@ -161,7 +201,11 @@ async fn dump_postgres(pool: &PgPool) -> String {
     let mut dump = String::new();
     for table in tables {
         let statement = format!("SELECT t::text FROM {table} t");
-        for row in sqlx::query(AssertSqlSafe(statement)).fetch_all(pool).await.expect("rows") {
+        for row in sqlx::query(AssertSqlSafe(statement))
+            .fetch_all(pool)
+            .await
+            .expect("rows")
+        {
             dump.push_str(&format!("{table}: {}\n", row.get::<String, _>(0)));
         }
     }

@@ -43,14 +43,23 @@ pub fn find(markdown: &str) -> Vec<Example> {
     let mut command: Option<(usize, String)> = None;
     let mut lines = markdown.lines().enumerate();
     while let Some((number, line)) = lines.next() {
-        let Some(language) = line.trim_start().strip_prefix("```") else { continue };
+        let Some(language) = line.trim_start().strip_prefix("```") else {
+            continue;
+        };
         let indent = line.len() - line.trim_start().len();
-        let block: Vec<&str> =
-            lines.by_ref().map(|(_, line)| line.get(indent..).unwrap_or_default()).take_while(|line| !line.starts_with("```")).collect();
+        let block: Vec<&str> = lines
+            .by_ref()
+            .map(|(_, line)| line.get(indent..).unwrap_or_default())
+            .take_while(|line| !line.starts_with("```"))
+            .collect();
         let block = block.join("\n");
         match (language, command.take()) {
             ("sh", _) if block.contains("curl ") => command = Some((number + 2, block)),
-            ("http", Some((line, command))) => examples.push(Example { line, command, answer: block }),
+            ("http", Some((line, command))) => examples.push(Example {
+                line,
+                command,
+                answer: block,
+            }),
             _ => {}
         }
     }
@@ -62,9 +71,19 @@ pub fn run(examples: &[Example], base: &str) -> Vec<String> {
     let mut variables: Vec<(&str, String)> = Vec::new();
     let mut differences = Vec::new();
     for example in examples {
-        let command = example.command.replace("http://127.0.0.1:8080", base).replace("http://localhost:8080", base);
+        let command = example
+            .command
+            .replace("http://127.0.0.1:8080", base)
+            .replace("http://localhost:8080", base);
         let output = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &format!("curl() {{ command curl --silent --show-error --include \"$@\"; }}\n{command}")])
+            .args([
+                "-euo",
+                "pipefail",
+                "-c",
+                &format!(
+                    "curl() {{ command curl --silent --show-error --include \"$@\"; }}\n{command}"
+                ),
+            ])
             .envs(variables.iter().map(|(name, value)| (*name, value)))
             .output()
             .expect("run bash");
@@ -76,7 +95,10 @@ pub fn run(examples: &[Example], base: &str) -> Vec<String> {
         }
         remember(&answer, &mut variables);
         if let Err(difference) = compare(&example.answer, &answer) {
-            differences.push(format!("line {}: {difference}\nthe answer was:\n{answer}", example.line));
+            differences.push(format!(
+                "line {}: {difference}\nthe answer was:\n{answer}",
+                example.line
+            ));
         }
     }
     differences
@@ -84,10 +106,21 @@ pub fn run(examples: &[Example], base: &str) -> Vec<String> {
 
 /// Takes tokens and the last id out of an answer.
 fn remember(answer: &str, variables: &mut Vec<(&'static str, String)>) {
-    let Some((_, body)) = answer.split_once("\n\n") else { return };
-    let Ok(body) = serde_json::from_str::<Value>(body) else { return };
-    let last_id = body["items"].as_array().and_then(|items| items.last()).and_then(|item| item["id"].as_str());
-    let found = [("ACCESS_TOKEN", body["access_token"].as_str()), ("REFRESH_TOKEN", body["refresh_token"].as_str()), ("ID", last_id)];
+    let Some((_, body)) = answer.split_once("\n\n") else {
+        return;
+    };
+    let Ok(body) = serde_json::from_str::<Value>(body) else {
+        return;
+    };
+    let last_id = body["items"]
+        .as_array()
+        .and_then(|items| items.last())
+        .and_then(|item| item["id"].as_str());
+    let found = [
+        ("ACCESS_TOKEN", body["access_token"].as_str()),
+        ("REFRESH_TOKEN", body["refresh_token"].as_str()),
+        ("ID", last_id),
+    ];
     for (name, value) in found {
         if let Some(value) = value {
             variables.retain(|(known, _)| *known != name);
@@ -100,7 +133,10 @@ fn compare(shown: &str, actual: &str) -> Result<(), String> {
     let (shown_head, shown_body) = shown.split_once("\n\n").unwrap_or((shown, ""));
     let (actual_head, actual_body) = actual.split_once("\n\n").unwrap_or((actual, ""));
     let mut shown_lines = shown_head.lines();
-    let code = |line: Option<&str>| line.and_then(|line| line.split(' ').nth(1)).map(str::to_owned);
+    let code = |line: Option<&str>| {
+        line.and_then(|line| line.split(' ').nth(1))
+            .map(str::to_owned)
+    };
     let (wanted, got) = (code(shown_lines.next()), code(actual_head.lines().next()));
     if wanted != got {
         return Err(format!("shown status {wanted:?}, got {got:?}"));
@@ -114,7 +150,10 @@ fn compare(shown: &str, actual: &str) -> Result<(), String> {
             return Err(format!("no header `{header}`"));
         }
     }
-    match (serde_json::from_str(shown_body), serde_json::from_str(actual_body)) {
+    match (
+        serde_json::from_str(shown_body),
+        serde_json::from_str(actual_body),
+    ) {
         (Ok(shown), Ok(actual)) => same_json(&shown, &actual, "body"),
         _ if fits(shown_body.trim(), actual_body.trim()) => Ok(()),
         _ => Err("the body differs".into()),
@@ -126,26 +165,53 @@ fn same_json(shown: &Value, actual: &Value, place: &str) -> Result<(), String> {
         (Value::Object(shown), Value::Object(actual)) => same_object(shown, actual, place),
         (Value::Array(shown), Value::Array(actual)) => {
             let open = shown.last().is_some_and(|last| last == "…");
-            let shown = if open { &shown[..shown.len() - 1] } else { shown };
+            let shown = if open {
+                &shown[..shown.len() - 1]
+            } else {
+                shown
+            };
             if actual.len() < shown.len() || (!open && actual.len() > shown.len()) {
-                return Err(format!("{place}: shown {} items, got {}", shown.len(), actual.len()));
+                return Err(format!(
+                    "{place}: shown {} items, got {}",
+                    shown.len(),
+                    actual.len()
+                ));
             }
-            shown.iter().zip(actual).enumerate().try_for_each(|(i, (shown, actual))| same_json(shown, actual, &format!("{place}[{i}]")))
+            shown
+                .iter()
+                .zip(actual)
+                .enumerate()
+                .try_for_each(|(i, (shown, actual))| {
+                    same_json(shown, actual, &format!("{place}[{i}]"))
+                })
         }
         (Value::String(shown), Value::String(actual)) if fits(shown, actual) => Ok(()),
-        (Value::String(shown), Value::String(actual)) if kind(shown).is_some() && kind(shown) == kind(actual) => Ok(()),
+        (Value::String(shown), Value::String(actual))
+            if kind(shown).is_some() && kind(shown) == kind(actual) =>
+        {
+            Ok(())
+        }
         _ if shown == actual => Ok(()),
         _ => Err(format!("{place}: shown {shown}, got {actual}")),
     }
 }
 
-fn same_object(shown: &Map<String, Value>, actual: &Map<String, Value>, place: &str) -> Result<(), String> {
+fn same_object(
+    shown: &Map<String, Value>,
+    actual: &Map<String, Value>,
+    place: &str,
+) -> Result<(), String> {
     let open = shown.contains_key("…");
-    if let Some(extra) = actual.keys().find(|name| !open && !shown.contains_key(*name)) {
+    if let Some(extra) = actual
+        .keys()
+        .find(|name| !open && !shown.contains_key(*name))
+    {
         return Err(format!("{place}: `{extra}` is not shown"));
     }
     for (name, value) in shown.iter().filter(|(name, _)| *name != "…") {
-        let got = actual.get(name).ok_or_else(|| format!("{place}: no `{name}`"))?;
+        let got = actual
+            .get(name)
+            .ok_or_else(|| format!("{place}: no `{name}`"))?;
         same_json(value, got, &format!("{place}.{name}"))?;
     }
     Ok(())
@@ -154,7 +220,9 @@ fn same_object(shown: &Map<String, Value>, actual: &Map<String, Value>, place: &
 /// Whether a text is the shown one, where `…` stands for any text.
 fn fits(shown: &str, actual: &str) -> bool {
     let mut parts = shown.split('…');
-    let Some(mut rest) = parts.next().and_then(|start| actual.strip_prefix(start)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|start| actual.strip_prefix(start)) else {
+        return false;
+    };
     let mut parts = parts.peekable();
     if parts.peek().is_none() {
         return rest.is_empty();
@@ -163,7 +231,9 @@ fn fits(shown: &str, actual: &str) -> bool {
         if parts.peek().is_none() {
             return rest.ends_with(part);
         }
-        let Some(position) = rest.find(part) else { return false };
+        let Some(position) = rest.find(part) else {
+            return false;
+        };
         rest = &rest[position + part.len()..];
     }
     true
@@ -178,7 +248,10 @@ enum Kind {
 }
 
 fn kind(text: &str) -> Option<Kind> {
-    let shape: String = text.chars().map(|c| if c.is_ascii_hexdigit() { 'x' } else { c }).collect();
+    let shape: String = text
+        .chars()
+        .map(|c| if c.is_ascii_hexdigit() { 'x' } else { c })
+        .collect();
     if shape == "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" {
         Some(Kind::Uuid)
     } else if shape.starts_with("xxxx-xx-xxTxx:xx:xx") && shape.ends_with('Z') {
@@ -199,16 +272,26 @@ mod tests {
     #[test]
     fn an_example_is_a_command_and_its_answer() {
         let text = "```sh\ncargo run\n```\n1. text\n   ```sh\n   curl a\n   ```\n   text\n   ```http\n   HTTP/1.1 200 OK\n\n   {}\n   ```\n";
-        let expected = Example { line: 6, command: "curl a".into(), answer: "HTTP/1.1 200 OK\n\n{}".into() };
+        let expected = Example {
+            line: 6,
+            command: "curl a".into(),
+            answer: "HTTP/1.1 200 OK\n\n{}".into(),
+        };
         assert_eq!(find(text), [expected]);
-        assert_eq!(find("```sh\ncurl a\n```\n```json\n{}\n```\n```http\nHTTP/1.1 200 OK\n```\n"), []);
+        assert_eq!(
+            find("```sh\ncurl a\n```\n```json\n{}\n```\n```http\nHTTP/1.1 200 OK\n```\n"),
+            []
+        );
     }
 
     #[test]
     fn answers_are_compared() {
         let actual = "HTTP/1.1 200 OK\nx-a: 1, 2\n\n{\"id\":\"0199e0e5-8a0c-7d54-b0bd-6b4cb2a7a1a0\",\"n\":1}";
         for (shown, same) in [
-            ("HTTP/1.1 200 OK\nX-A: 1, 2\n\n{\"n\":1,\"id\":\"00000000-0000-0000-0000-000000000000\"}", true),
+            (
+                "HTTP/1.1 200 OK\nX-A: 1, 2\n\n{\"n\":1,\"id\":\"00000000-0000-0000-0000-000000000000\"}",
+                true,
+            ),
             ("HTTP/1.1 200 OK\nX-A: …\n\n{\"n\":1,\"…\":\"…\"}", true),
             ("HTTP/1.1 201 OK\n\n{\"n\":1,\"…\":\"…\"}", false),
             ("HTTP/1.1 200 OK\nX-B: …\n\n{\"n\":1,\"…\":\"…\"}", false),
@@ -225,9 +308,14 @@ mod tests {
 
     #[test]
     fn dots_stand_for_any_text() {
-        for (shown, actual, fit) in
-            [("a", "a", true), ("a", "ab", false), ("a…", "ab", true), ("…b…d", "abcd", true), ("…b…d", "acd", false), ("…", "", true)]
-        {
+        for (shown, actual, fit) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a…", "ab", true),
+            ("…b…d", "abcd", true),
+            ("…b…d", "acd", false),
+            ("…", "", true),
+        ] {
             assert_eq!(fits(shown, actual), fit, "{shown} {actual}");
         }
     }

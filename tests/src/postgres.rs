@@ -16,7 +16,10 @@ pub struct Cluster {
 impl Cluster {
     /// Makes one and starts it.
     pub fn start() -> Cluster {
-        let folder = tempfile::Builder::new().prefix("countersign-postgres.").tempdir().expect("temporary folder");
+        let folder = tempfile::Builder::new()
+            .prefix("countersign-postgres.")
+            .tempdir()
+            .expect("temporary folder");
         let url = run(&["start".as_ref(), folder.path()]);
         Cluster { folder, url }
     }
@@ -28,7 +31,11 @@ impl Cluster {
 
     /// Starts it again on the same port.
     pub fn start_again(&self) {
-        let (_, port) = self.url.trim_end_matches("/postgres").rsplit_once(':').expect("the URL has a port");
+        let (_, port) = self
+            .url
+            .trim_end_matches("/postgres")
+            .rsplit_once(':')
+            .expect("the URL has a port");
         run(&["start".as_ref(), self.folder.path(), port.as_ref()]);
     }
 }
@@ -43,9 +50,20 @@ impl Drop for Cluster {
 
 /// Runs `scripts/postgres` and returns the line that it prints.
 fn run(arguments: &[&Path]) -> String {
-    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "scripts", "postgres"].iter().collect();
-    let output = Command::new(script).args(arguments).output().expect("run scripts/postgres");
+    let script: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "scripts", "postgres"]
+        .iter()
+        .collect();
+    let output = Command::new(script)
+        .args(arguments)
+        .output()
+        .expect("run scripts/postgres");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "scripts/postgres {arguments:?} failed: {errors}");
-    String::from_utf8(output.stdout).expect("UTF-8").trim().to_owned()
+    assert!(
+        output.status.success(),
+        "scripts/postgres {arguments:?} failed: {errors}"
+    );
+    String::from_utf8(output.stdout)
+        .expect("UTF-8")
+        .trim()
+        .to_owned()
 }

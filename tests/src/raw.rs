@@ -10,7 +10,10 @@ use tokio::time::timeout;
 /// Panics if neither happens within ten seconds.
 pub async fn status(address: &str, request: &[u8]) -> Option<u16> {
     let answer = exchange(address, request).await;
-    answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok())
+    answer
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3))
+        .and_then(|code| code.parse().ok())
 }
 
 /// Sends these bytes and returns all that comes back before the connection is closed, or before the server has
@@ -31,7 +34,9 @@ pub async fn exchange(address: &str, request: &[u8]) -> String {
             match timeout(wait, reader.read(&mut buffer)).await {
                 Ok(Ok(0)) | Ok(Err(_)) => return,
                 Ok(Ok(length)) => answer.extend_from_slice(&buffer[..length]),
-                Err(_) if answer.is_empty() => panic!("neither answered nor closed within {wait:?}"),
+                Err(_) if answer.is_empty() => {
+                    panic!("neither answered nor closed within {wait:?}")
+                }
                 Err(_) => return,
             }
         }

@@ -61,11 +61,20 @@ impl Setup {
 
     /// A server on this folder and database that is not running yet.
     pub fn prepare_on(mut self, folder: Arc<TempDir>, database: Arc<Database>) -> Server {
-        self = self.set("COUNTERSIGN_DATA_DIR", folder.path().to_str().expect("UTF-8"));
+        self = self.set(
+            "COUNTERSIGN_DATA_DIR",
+            folder.path().to_str().expect("UTF-8"),
+        );
         if matches!(*database, Database::Postgres { .. }) {
             self = self.set("DATABASE_URL", database.url());
         }
-        Server { settings: self.settings, backend: self.backend, folder, database, running: None }
+        Server {
+            settings: self.settings,
+            backend: self.backend,
+            folder,
+            database,
+            running: None,
+        }
     }
 }
 
@@ -98,10 +107,14 @@ impl Server {
         let mut settings = self.settings.clone();
         let folder = Arc::new(temporary_folder());
         if !settings.contains_key("COUNTERSIGN_SECRET") {
-            let secret = std::fs::read_to_string(self.folder.path().join("root-secret")).expect("root secret");
+            let secret = std::fs::read_to_string(self.folder.path().join("root-secret"))
+                .expect("root secret");
             settings.insert("COUNTERSIGN_SECRET".into(), secret.trim().into());
         }
-        let setup = Setup { backend: self.backend, settings };
+        let setup = Setup {
+            backend: self.backend,
+            settings,
+        };
         let mut sibling = setup.prepare_on(folder, self.database.clone());
         sibling.launch().await;
         sibling
@@ -114,7 +127,11 @@ impl Server {
         let log = Arc::new(Mutex::new(String::new()));
         capture(child.stdout.take().expect("piped"), log.clone());
         capture(child.stderr.take().expect("piped"), log.clone());
-        self.running = Some(Running { child, log, base: String::new() });
+        self.running = Some(Running {
+            child,
+            log,
+            base: String::new(),
+        });
         let deadline = Instant::now() + START;
         loop {
             assert!(Instant::now() < deadline, "not ready within {START:?}");
@@ -135,9 +152,16 @@ impl Server {
     /// Runs `countersign ARGUMENTS` with this server's settings; not started yet, its output is piped.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary());
-        command.args(arguments).env_clear().envs(&self.settings).current_dir(self.folder());
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(&self.settings)
+            .current_dir(self.folder());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         command
     }
 
@@ -146,8 +170,10 @@ impl Server {
     pub fn run_refused(&self) -> (Option<i32>, String) {
         let mut child = self.command(&["serve"]).spawn().expect("start the server");
         let log = Arc::new(Mutex::new(String::new()));
-        let readers =
-            [capture(child.stdout.take().expect("piped"), log.clone()), capture(child.stderr.take().expect("piped"), log.clone())];
+        let readers = [
+            capture(child.stdout.take().expect("piped"), log.clone()),
+            capture(child.stderr.take().expect("piped"), log.clone()),
+        ];
         let deadline = Instant::now() + START;
         let status = loop {
             if let Some(status) = child.try_wait().expect("wait") {
@@ -156,7 +182,10 @@ impl Server {
             if Instant::now() > deadline {
                 let _ = child.kill();
                 let _ = child.wait();
-                panic!("the server started, which it must not: {}", log.lock().expect("log"));
+                panic!(
+                    "the server started, which it must not: {}",
+                    log.lock().expect("log")
+                );
             }
             std::thread::sleep(Duration::from_millis(10));
         };
@@ -199,7 +228,13 @@ impl Server {
 
     /// All that it has printed since its start.
     pub fn log(&self) -> String {
-        self.running.as_ref().expect("the server runs").log.lock().expect("log").clone()
+        self.running
+            .as_ref()
+            .expect("the server runs")
+            .log
+            .lock()
+            .expect("log")
+            .clone()
     }
 
     /// `kill -9`.
@@ -241,14 +276,21 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let (true, Some(running)) = (std::thread::panicking(), &self.running) {
-            println!("--- log of the server on {}\n{}---", running.base, running.log.lock().expect("log"));
+            println!(
+                "--- log of the server on {}\n{}---",
+                running.base,
+                running.log.lock().expect("log")
+            );
         }
         self.kill();
     }
 }
 
 fn temporary_folder() -> TempDir {
-    tempfile::Builder::new().prefix("countersign-test.").tempdir().expect("temporary folder")
+    tempfile::Builder::new()
+        .prefix("countersign-test.")
+        .tempdir()
+        .expect("temporary folder")
 }
 
 /// The binary under test: `COUNTERSIGN_TEST_BINARY`, or what `cargo build` makes beside this test.
@@ -258,8 +300,13 @@ pub fn binary() -> &'static Path {
         if let Some(binary) = std::env::var_os("COUNTERSIGN_TEST_BINARY") {
             return binary.into();
         }
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "countersign-server"]).status();
-        assert!(built.expect("run cargo").success(), "cargo build -p countersign-server failed");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", "countersign-server"])
+            .status();
+        assert!(
+            built.expect("run cargo").success(),
+            "cargo build -p countersign-server failed"
+        );
         let test = std::env::current_exe().expect("path of this test");
         let deps = test.parent().expect("target/debug/deps");
         deps.parent().expect("target/debug").join("countersign")
@@ -267,12 +314,20 @@ pub fn binary() -> &'static Path {
 }
 
 /// Keeps what a process prints, line by line.
-fn capture(stream: impl Read + Send + 'static, log: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
+fn capture(
+    stream: impl Read + Send + 'static,
+    log: Arc<Mutex<String>>,
+) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(stream);
         let mut line = Vec::new();
-        while lines.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-            log.lock().expect("log").push_str(&String::from_utf8_lossy(&line));
+        while lines
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            log.lock()
+                .expect("log")
+                .push_str(&String::from_utf8_lossy(&line));
             line.clear();
         }
     })

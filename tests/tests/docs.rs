@@ -12,11 +12,20 @@ fn read(file: &str) -> Vec<examples::Example> {
 
 async fn check(file: &str) {
     let examples = read(file);
-    assert!(!examples.is_empty(), "{file} has no example that can be run");
+    assert!(
+        !examples.is_empty(),
+        "{file} has no example that can be run"
+    );
     let server = Server::start(Backend::Sqlite).await;
     let base = server.base().to_owned();
-    let differences = tokio::task::spawn_blocking(move || examples::run(&examples, &base)).await.unwrap();
-    assert!(differences.is_empty(), "{file}:\n{}", differences.join("\n\n"));
+    let differences = tokio::task::spawn_blocking(move || examples::run(&examples, &base))
+        .await
+        .unwrap();
+    assert!(
+        differences.is_empty(),
+        "{file}:\n{}",
+        differences.join("\n\n")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -32,17 +41,37 @@ async fn the_api_page() {
 /// The method and the path that a `curl` command calls; an id in the path is `{id}`, as in the OpenAPI document.
 fn route(command: &str) -> String {
     let words: Vec<&str> = command.split_whitespace().collect();
-    let after = |flag: &str| words.iter().position(|word| *word == flag).and_then(|at| words.get(at + 1)).copied();
-    let sends = ["-d", "--data", "--json", "--data-urlencode"].iter().any(|flag| words.contains(flag));
-    let method = after("-X").or(after("--request")).unwrap_or(if sends { "POST" } else { "GET" });
-    let start = command.find("http://127.0.0.1:8080").expect("a URL") + "http://127.0.0.1:8080".len();
-    let path: String = command[start..].chars().take_while(|c| !c.is_whitespace() && !"?\"'".contains(*c)).collect();
-    format!("{method} {}", path.replace("${ID}", "{id}").replace("$ID", "{id}"))
+    let after = |flag: &str| {
+        words
+            .iter()
+            .position(|word| *word == flag)
+            .and_then(|at| words.get(at + 1))
+            .copied()
+    };
+    let sends = ["-d", "--data", "--json", "--data-urlencode"]
+        .iter()
+        .any(|flag| words.contains(flag));
+    let method = after("-X")
+        .or(after("--request"))
+        .unwrap_or(if sends { "POST" } else { "GET" });
+    let start =
+        command.find("http://127.0.0.1:8080").expect("a URL") + "http://127.0.0.1:8080".len();
+    let path: String = command[start..]
+        .chars()
+        .take_while(|c| !c.is_whitespace() && !"?\"'".contains(*c))
+        .collect();
+    format!(
+        "{method} {}",
+        path.replace("${ID}", "{id}").replace("$ID", "{id}")
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_route_has_an_example() {
-    let shown: BTreeSet<String> = read("docs/api.md").iter().map(|example| route(&example.command)).collect();
+    let shown: BTreeSet<String> = read("docs/api.md")
+        .iter()
+        .map(|example| route(&example.command))
+        .collect();
     let server = Server::start(Backend::Sqlite).await;
     let document = server.api().get("/openapi.json").await.expect(200);
     let mut missing = Vec::new();
@@ -54,5 +83,8 @@ async fn every_route_has_an_example() {
             }
         }
     }
-    assert!(missing.is_empty(), "docs/api.md has no example of {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "docs/api.md has no example of {missing:?}"
+    );
 }

@@ -1,0 +1,233 @@
+//! Several instances on one PostgreSQL database.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_tests::server::ROOT_SECRET;
+use countersign_tests::{Api, Backend, Database, Server, Setup};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+/// What the documentation promises between instances.
+const PROMISED: Duration = Duration::from_secs(1);
+
+async fn two() -> (Server, Server) {
+    let first = Setup::new(Backend::Postgres)
+        .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+        .start()
+        .await;
+    let second = first.sibling().await;
+    (first, second)
+}
+
+/// Asks until `done` says yes, and returns how long that took; panics if it is more than what is promised.
+async fn within_promise(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        assert!(began.elapsed() < PROMISED, "{what} took over {PROMISED:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
+    println!("{what}: {:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_out_on_one_is_in_force_on_the_other_within_a_second() {
+    let (a, b) = two().await;
+    let (a, b) = (a.api(), b.api());
+    for scope in ["local", "global"] {
+        let email = format!("{scope}@example.com");
+        let session = a.new_session(&email, "correct horse battery").await;
+        b.me(&session.access).await.expect(200);
+        a.with_token(
+            Method::POST,
+            "/auth/logout",
+            &session.access,
+            json!({"scope": scope}),
+        )
+        .await
+        .expect(204);
+        a.me(&session.access)
+            .await
+            .expect_problem(401, "invalid_token");
+        within_promise(scope, async || b.me(&session.access).await.status == 401).await;
+        b.refresh(&session.refresh)
+            .await
+            .expect_problem(401, "session_revoked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_user_changes_on_one_is_seen_on_the_other_within_a_second() {
+    let (a, b) = two().await;
+    let (a, b) = (a.api(), b.api());
+    let session = a
+        .new_session("ada@example.com", "correct horse battery")
+        .await;
+    b.me(&session.access).await.expect(200);
+    a.with_token(
+        Method::PATCH,
+        "/auth/me",
+        &session.access,
+        json!({"name": "Ada"}),
+    )
+    .await
+    .expect(200);
+    within_promise("a new name", async || {
+        b.me(&session.access).await.expect(200)["name"] == "Ada"
+    })
+    .await;
+    let body = json!({"password": "correct horse battery"});
+    a.with_token(Method::DELETE, "/auth/me", &session.access, body)
+        .await
+        .expect(204);
+    within_promise("a deletion", async || {
+        b.me(&session.access).await.status == 401
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_refreshes_of_one_token_on_both_give_one_successor() {
+    let (a, b) = two().await;
+    let (a, b) = (a.api(), b.api());
+    let mut session = a
+        .new_session("ada@example.com", "correct horse battery")
+        .await;
+    for _ in 0..5 {
+        let tasks: Vec<_> = (0..64)
+            .map(|i| {
+                let (api, token) = (
+                    if i % 2 == 0 { a.clone() } else { b.clone() },
+                    session.refresh.clone(),
+                );
+                tokio::spawn(async move { api.refresh(&token).await.tokens() })
+            })
+            .collect();
+        let mut successors = BTreeSet::new();
+        for task in tasks {
+            let tokens = task.await.unwrap();
+            successors.insert(tokens.refresh.clone());
+            session = tokens;
+        }
+        assert_eq!(successors.len(), 1, "{successors:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_start_at_once_on_an_empty_database() {
+    let first = Setup::new(Backend::Postgres)
+        .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+        .prepare()
+        .await;
+    let database: Arc<Database> = first.database.clone();
+    let starts: Vec<_> = (0..10)
+        .map(|_| {
+            let database = database.clone();
+            tokio::spawn(async move {
+                let folder = tempfile::tempdir().unwrap();
+                let setup = Setup::new(Backend::Postgres).set("COUNTERSIGN_SECRET", ROOT_SECRET);
+                let mut server = setup
+                    .set("DATABASE_MAX_CONNECTIONS", "4")
+                    .prepare_on(Arc::new(folder), database);
+                server.launch().await;
+                server
+            })
+        })
+        .collect();
+    let mut servers = Vec::new();
+    for start in starts {
+        servers.push(start.await.expect("every instance becomes ready"));
+    }
+    let mut key_sets = BTreeSet::new();
+    for server in &servers {
+        key_sets.insert(
+            server
+                .api()
+                .get("/.well-known/jwks.json")
+                .await
+                .expect(200)
+                .to_string(),
+        );
+    }
+    assert_eq!(key_sets.len(), 1, "{key_sets:?}");
+    let session = servers[0]
+        .api()
+        .new_session("ada@example.com", "correct horse battery")
+        .await;
+    for server in &servers {
+        server.api().me(&session.access).await.expect(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_take_part_in_a_key_rotation() {
+    let (first, second) = two().await;
+    let apis = [first.api(), second.api()];
+    let session = apis[0]
+        .new_session("ada@example.com", "correct horse battery")
+        .await;
+    let before = key_ids(&apis[0]).await;
+
+    first.cli(&["keys", "rotate"]).expect(0);
+    for api in &apis {
+        within_seconds(3, "the new key is published", async || {
+            key_ids(api).await.len() == before.len() + 1
+        })
+        .await;
+        assert!(
+            key_ids(api).await.is_superset(&before),
+            "the old key is kept for its tokens"
+        );
+        api.me(&session.access).await.expect(200);
+    }
+    // Signed by either, accepted by both.
+    for (signer, verifier) in [(0, 1), (1, 0)] {
+        let session = apis[signer]
+            .login("ada@example.com", "correct horse battery")
+            .await
+            .tokens();
+        apis[verifier].me(&session.access).await.expect(200);
+    }
+
+    first.cli(&["keys", "rotate", "--emergency"]).expect(0);
+    for api in &apis {
+        within_seconds(3, "the old keys are gone", async || {
+            key_ids(api).await.is_disjoint(&before)
+        })
+        .await;
+        api.me(&session.access)
+            .await
+            .expect_problem(401, "invalid_token");
+        // Refresh tokens do not depend on signing keys.
+        let fresh = api
+            .login("ada@example.com", "correct horse battery")
+            .await
+            .tokens();
+        apis[0].me(&fresh.access).await.expect(200);
+        apis[1].me(&fresh.access).await.expect(200);
+    }
+    apis[1].refresh(&session.refresh).await.expect(200);
+}
+
+async fn key_ids(api: &Api) -> BTreeSet<String> {
+    let set = api.get("/.well-known/jwks.json").await.expect(200);
+    set["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key: &Value| key["kid"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+async fn within_seconds(seconds: u64, what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let began = Instant::now();
+    while !done().await {
+        assert!(
+            began.elapsed() < Duration::from_secs(seconds),
+            "{what}: not within {seconds} s"
+        );
+        sleep(Duration::from_millis(20)).await;
+    }
+}
