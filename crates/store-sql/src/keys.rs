@@ -1,0 +1,96 @@
+use async_trait::async_trait;
+use countersign_store::{Announcement, InstallKey, KeyRecord, Keys, NewKey, StoreError, Subject};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::announcements::announce;
+use crate::driver::{DbError, Row, Tx, Verdict};
+use crate::{SqlStore, records, statements};
+
+/// For how long instances are told that the keys changed. They look every second, so any time that
+/// outlives a pause of theirs will do.
+const ANNOUNCED_FOR: SignedDuration = SignedDuration::from_hours(1);
+
+#[async_trait]
+impl Keys for SqlStore {
+    async fn signing_keys(&self, now: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
+        let rows = self.db.read(statements::KEYS, vec![now.into()]).await?;
+        Ok(records::all(&rows, records::key)?)
+    }
+
+    async fn install_key(
+        &self,
+        key: &NewKey,
+        how: InstallKey,
+        now: Timestamp,
+    ) -> Result<Option<Vec<Announcement>>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = install_in(&mut tx, key, how, now).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+
+    async fn bind_root_secret(
+        &self,
+        fingerprint: &[u8],
+        now: Timestamp,
+    ) -> Result<Vec<u8>, StoreError> {
+        // Read first: every start but the first then works on a database that takes no writes.
+        let rows = self.db.read(statements::SECRET_FINGERPRINT, vec![]).await?;
+        let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
+        if let Some(stored) = stored.flatten() {
+            return Ok(stored);
+        }
+        let values = vec![fingerprint.into(), now.into()];
+        let rows = self.db.write(statements::SECRET_BIND, values).await?;
+        let bound = records::first(&rows, |row: &Row| row.columns().take())?;
+        bound.ok_or_else(|| StoreError::Corrupt("a bound secret did not come back".to_owned()))
+    }
+}
+
+async fn install_in(
+    tx: &mut Tx,
+    key: &NewKey,
+    how: InstallKey,
+    now: Timestamp,
+) -> Result<Verdict<Option<Vec<Announcement>>>, DbError> {
+    tx.run(statements::INSTALLATION_LOCK, vec![now.into()])
+        .await?;
+    let rows = tx.run(statements::KEYS, vec![now.into()]).await?;
+    let present = records::all(&rows, records::key)?;
+    let in_use =
+        |present: &KeyRecord| present.algorithm == key.algorithm && present.expires_at.is_none();
+    let activates_at = match how {
+        InstallKey::IfMissing { .. } if present.iter().any(in_use) => {
+            return Ok(Verdict::Undo(None));
+        }
+        // Nobody knows any key yet, so nobody has to learn this one before it signs.
+        InstallKey::IfMissing { .. } | InstallKey::Rotate { .. } if present.is_empty() => now,
+        InstallKey::IfMissing {
+            activates_at,
+            others_expire_at,
+        }
+        | InstallKey::Rotate {
+            activates_at,
+            others_expire_at,
+        } => {
+            let values = vec![others_expire_at.into()];
+            tx.run(statements::KEYS_EXPIRE, values).await?;
+            activates_at
+        }
+        InstallKey::Emergency => {
+            tx.run(statements::KEYS_DELETE, vec![]).await?;
+            now
+        }
+    };
+    let values = vec![
+        key.kid.as_str().into(),
+        key.algorithm.as_str().into(),
+        key.public_jwk.as_str().into(),
+        key.sealed_private.as_slice().into(),
+        now.into(),
+        activates_at.into(),
+    ];
+    tx.run(statements::KEY_INSERT, values).await?;
+    let until = now.checked_add(ANNOUNCED_FOR).unwrap_or(Timestamp::MAX);
+    let announcement = announce(tx, Subject::KeysChanged, now, until).await?;
+    Ok(Verdict::Commit(Some(vec![announcement])))
+}

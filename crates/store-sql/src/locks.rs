@@ -1,0 +1,58 @@
+//! The order of locks: the user's row first, then sessions.
+
+use countersign_domain::{SessionId, UserId};
+use countersign_store::Actor;
+use jiff::Timestamp;
+
+use crate::driver::{DbError, Row, Tx};
+use crate::{records, statements};
+
+/// A user whose row is locked until the transaction ends.
+pub(crate) struct LockedUser {
+    pub(crate) id: UserId,
+    pub(crate) password_hash: Option<String>,
+}
+
+impl LockedUser {
+    /// Whether `expected` is still the stored hash; `None` does not care.
+    pub(crate) fn still_has(&self, expected: Option<&str>) -> bool {
+        expected.is_none_or(|expected| self.password_hash.as_deref() == Some(expected))
+    }
+}
+
+/// Locks a user's row. `None`: there is no such user.
+pub(crate) async fn user(tx: &mut Tx, id: UserId) -> Result<Option<LockedUser>, DbError> {
+    let rows = tx.run(statements::USER_LOCK, vec![id.0.into()]).await?;
+    records::first(&rows, locked)
+}
+
+/// Locks the row of the user that a session belongs to.
+pub(crate) async fn user_of(tx: &mut Tx, id: SessionId) -> Result<Option<LockedUser>, DbError> {
+    let values = vec![id.0.into()];
+    let rows = tx.run(statements::USER_LOCK_BY_SESSION, values).await?;
+    records::first(&rows, locked)
+}
+
+/// Whether `actor` may act for `user`: its session is live, and stays so until the transaction
+/// ends.
+pub(crate) async fn may_act(
+    tx: &mut Tx,
+    actor: Actor,
+    user: UserId,
+    now: Timestamp,
+) -> Result<bool, DbError> {
+    let Actor::Session(id) = actor else {
+        return Ok(true);
+    };
+    let values = vec![id.0.into(), user.0.into(), now.into()];
+    let rows = tx.run(statements::SESSION_LOCK_LIVE, values).await?;
+    Ok(!rows.is_empty())
+}
+
+fn locked(row: &Row) -> Result<LockedUser, DbError> {
+    let mut columns = row.columns();
+    Ok(LockedUser {
+        id: UserId(columns.take()?),
+        password_hash: columns.take_opt()?,
+    })
+}

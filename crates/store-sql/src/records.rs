@@ -1,0 +1,132 @@
+//! Rows to records, and records to values. The order of columns is that of `statements.rs`.
+
+use countersign_domain::rotation::{EndReason, SessionState};
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{Announced, Announcement, Credentials, KeyRecord, Session, Subject, User};
+
+use crate::driver::{Columns, DbError, Names, Row, Value};
+
+pub(crate) const SESSION: &str = "session";
+pub(crate) const USER: &str = "user";
+pub(crate) const USER_CHANGED: &str = "user_changed";
+pub(crate) const KEYS_CHANGED: &str = "keys_changed";
+
+pub(crate) fn user(columns: &mut Columns<'_>) -> Result<User, DbError> {
+    Ok(User {
+        id: UserId(columns.take()?),
+        email: columns.take()?,
+        email_verified_at: columns.take_opt()?,
+        name: columns.take_opt()?,
+        roles: columns.take::<Names>()?.0,
+        disabled_at: columns.take_opt()?,
+        created_at: columns.take()?,
+        updated_at: columns.take()?,
+        last_sign_in_at: columns.take_opt()?,
+    })
+}
+
+pub(crate) fn credentials(row: &Row) -> Result<Credentials, DbError> {
+    let mut columns = row.columns();
+    Ok(Credentials {
+        user: user(&mut columns)?,
+        password_hash: columns.take_opt()?,
+    })
+}
+
+pub(crate) fn session(columns: &mut Columns<'_>) -> Result<Session, DbError> {
+    Ok(Session {
+        id: SessionId(columns.take()?),
+        user_id: UserId(columns.take()?),
+        state: SessionState {
+            generation: generation(columns.take()?)?,
+            rotated_at: columns.take()?,
+            idle_expires_at: columns.take()?,
+            expires_at: columns.take()?,
+            ended: columns.take_opt::<String>()?.map(reason).transpose()?,
+        },
+        created_at: columns.take()?,
+        last_used_at: columns.take()?,
+        ip: columns.take_opt::<String>()?.map(address).transpose()?,
+        user_agent: columns.take_opt()?,
+        amr: columns.take::<Names>()?.0,
+        auth_time: columns.take()?,
+    })
+}
+
+pub(crate) fn key(row: &Row) -> Result<KeyRecord, DbError> {
+    let mut columns = row.columns();
+    Ok(KeyRecord {
+        kid: columns.take()?,
+        algorithm: columns.take()?,
+        public_jwk: columns.take()?,
+        sealed_private: columns.take()?,
+        created_at: columns.take()?,
+        activates_at: columns.take()?,
+        expires_at: columns.take_opt()?,
+    })
+}
+
+pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
+    let mut columns = row.columns();
+    let seq = columns.take()?;
+    let kind: String = columns.take()?;
+    let id = columns.take_opt()?;
+    let not_before = columns.take_opt()?;
+    let subject = match (kind.as_str(), id, not_before) {
+        (SESSION, Some(id), _) => Subject::Session(SessionId(id)),
+        (USER, Some(id), Some(not_before)) => Subject::User {
+            id: UserId(id),
+            not_before,
+        },
+        (USER_CHANGED, Some(id), _) => Subject::UserChanged(UserId(id)),
+        (KEYS_CHANGED, None, _) => Subject::KeysChanged,
+        _ => return Err(DbError::Corrupt(format!("revocation {seq} of kind {kind}"))),
+    };
+    let expires_at = columns.take()?;
+    Ok(Announced {
+        seq,
+        announcement: Announcement {
+            subject,
+            expires_at,
+        },
+    })
+}
+
+/// A list of names as JSON.
+pub(crate) fn names(names: &[String]) -> String {
+    serde_json::Value::from(names).to_string()
+}
+
+/// The first row, read by `read`.
+pub(crate) fn first<T>(
+    rows: &[Row],
+    read: impl FnOnce(&Row) -> Result<T, DbError>,
+) -> Result<Option<T>, DbError> {
+    rows.first().map(read).transpose()
+}
+
+/// All rows, read by `read`.
+pub(crate) fn all<T>(
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<T, DbError>,
+) -> Result<Vec<T>, DbError> {
+    rows.iter().map(read).collect()
+}
+
+/// The limit of a list.
+pub(crate) fn limit(limit: u32) -> Value {
+    Value::Int(i64::from(limit))
+}
+
+fn generation(stored: i64) -> Result<u32, DbError> {
+    u32::try_from(stored).map_err(|_| DbError::Corrupt(format!("generation {stored}")))
+}
+
+fn reason(name: String) -> Result<EndReason, DbError> {
+    EndReason::from_name(&name).ok_or_else(|| DbError::Corrupt(format!("reason {name}")))
+}
+
+fn address(text: String) -> Result<std::net::IpAddr, DbError> {
+    text.parse()
+        .map_err(|_| DbError::Corrupt(format!("address {text}")))
+}

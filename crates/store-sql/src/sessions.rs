@@ -1,0 +1,201 @@
+use async_trait::async_trait;
+use countersign_domain::refresh_token::Presented;
+use countersign_domain::rotation::{EndReason, RotationPolicy};
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{
+    Actor, Announcement, Ended, NewSession, Opened, RefreshOutcome, Scope, Session, Sessions,
+    SignInProof, StoreError, Subject,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::announcements::{announce, announce_sessions, spared};
+use crate::driver::{DbError, Tx, Value, Verdict};
+use crate::{SqlStore, locks, records, refresh, statements};
+
+#[async_trait]
+impl Sessions for SqlStore {
+    async fn open_session(
+        &self,
+        new: &NewSession,
+        proof: &SignInProof,
+        now: Timestamp,
+    ) -> Result<Opened, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = open_in(&mut tx, new, proof, now).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+
+    async fn refresh(
+        &self,
+        presented: Presented,
+        policy: &RotationPolicy,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<RefreshOutcome, StoreError> {
+        refresh::refresh(&self.db, presented, policy, now, tokens_until).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
+        let rows = self.db.read(statements::SESSION_BY_ID, vec![id.0.into()]);
+        let rows = rows.await?;
+        Ok(records::first(&rows, |row| {
+            records::session(&mut row.columns())
+        })?)
+    }
+
+    async fn live_sessions(
+        &self,
+        user: UserId,
+        after: Option<(Timestamp, SessionId)>,
+        limit: u32,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, StoreError> {
+        let (created_at, id) = after.map_or((Timestamp::MAX, Uuid::max()), |(at, id)| (at, id.0));
+        let values = vec![
+            user.0.into(),
+            now.into(),
+            created_at.into(),
+            id.into(),
+            records::limit(limit),
+        ];
+        let rows = self.db.read(statements::SESSIONS_LIVE, values).await?;
+        Ok(records::all(&rows, |row| {
+            records::session(&mut row.columns())
+        })?)
+    }
+
+    async fn end_session(
+        &self,
+        id: SessionId,
+        owner: Option<UserId>,
+        reason: EndReason,
+        actor: Actor,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<Ended, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = end_in(&mut tx, id, owner, reason, actor, now, tokens_until).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+
+    async fn end_sessions(
+        &self,
+        user: UserId,
+        scope: Scope,
+        reason: EndReason,
+        actor: Actor,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<Ended, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = end_scope_in(&mut tx, user, scope, reason, actor, now, tokens_until).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+}
+
+async fn open_in(
+    tx: &mut Tx,
+    new: &NewSession,
+    proof: &SignInProof,
+    now: Timestamp,
+) -> Result<Verdict<Opened>, DbError> {
+    let values = vec![
+        new.user_id.0.into(),
+        proof.password_hash.as_str().into(),
+        now.into(),
+        proof.rehash.as_ref().map(|hash| hash.as_str()).into(),
+    ];
+    if tx.run(statements::USER_SIGN_IN, values).await?.is_empty() {
+        return Ok(Verdict::Undo(Opened::ProofStale));
+    }
+    let values = vec![
+        new.id.0.into(),
+        new.user_id.0.into(),
+        now.into(),
+        new.idle_expires_at.into(),
+        new.expires_at.into(),
+        Value::OptText(new.ip.map(|ip| ip.to_string())),
+        new.user_agent.as_deref().into(),
+        Value::Json(records::names(&new.amr)),
+    ];
+    let rows = tx.run(statements::SESSION_OPEN, values).await?;
+    records::first(&rows, |row| records::session(&mut row.columns()))?
+        .map(|session| Verdict::Commit(Opened::Opened(session)))
+        .ok_or_else(|| DbError::Corrupt("an inserted session did not come back".to_owned()))
+}
+
+/// Ends one session, under the lock of its user's row.
+pub(crate) async fn end_in(
+    tx: &mut Tx,
+    id: SessionId,
+    owner: Option<UserId>,
+    reason: EndReason,
+    actor: Actor,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Verdict<Ended>, DbError> {
+    let Some(user) = locks::user_of(tx, id).await? else {
+        return Ok(Verdict::Undo(Ended::NotFound));
+    };
+    if owner.is_some_and(|owner| owner != user.id) {
+        return Ok(Verdict::Undo(Ended::NotFound));
+    }
+    if !locks::may_act(tx, actor, user.id, now).await? {
+        return Ok(Verdict::Undo(Ended::ActorEnded));
+    }
+    let values = vec![id.0.into(), now.into(), reason.as_str().into()];
+    if tx.run(statements::SESSION_END, values).await?.is_empty() {
+        return Ok(Verdict::Undo(Ended::Ended(vec![])));
+    }
+    let announcement = announce(tx, Subject::Session(id), now, tokens_until).await?;
+    Ok(Verdict::Commit(Ended::Ended(vec![announcement])))
+}
+
+async fn end_scope_in(
+    tx: &mut Tx,
+    user: UserId,
+    scope: Scope,
+    reason: EndReason,
+    actor: Actor,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Verdict<Ended>, DbError> {
+    if locks::user(tx, user).await?.is_none() {
+        return Ok(Verdict::Undo(Ended::NotFound));
+    }
+    if !locks::may_act(tx, actor, user, now).await? {
+        return Ok(Verdict::Undo(Ended::ActorEnded));
+    }
+    let but = match scope {
+        Scope::All => None,
+        Scope::AllBut(id) => Some(id),
+    };
+    let ended = end_all(tx, user, but, reason, now, tokens_until).await?;
+    Ok(Verdict::Commit(Ended::Ended(ended)))
+}
+
+/// Ends and announces all of a user's sessions but `but`, under the lock of the user's row. A
+/// session that has idled out counts as live here: another instance whose clock is behind might
+/// still have refreshed it.
+pub(crate) async fn end_all(
+    tx: &mut Tx,
+    user: UserId,
+    but: Option<SessionId>,
+    reason: EndReason,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Vec<Announcement>, DbError> {
+    let announcements = announce_sessions(tx, user, but, now, tokens_until).await?;
+    if announcements.is_empty() {
+        return Ok(announcements);
+    }
+    let values = vec![
+        user.0.into(),
+        spared(but).into(),
+        now.into(),
+        reason.as_str().into(),
+    ];
+    tx.run(statements::SESSIONS_END, values).await?;
+    Ok(announcements)
+}

@@ -1,0 +1,125 @@
+//! Every statement, once, in the SQL that SQLite and PostgreSQL share: `$1` placeholders,
+//! `RETURNING`, `ON CONFLICT`, conditional `UPDATE`. A test prepares each of them on both.
+
+macro_rules! user {
+    () => {
+        "users.id, users.email, users.email_verified_at, users.name, users.roles, \
+         users.disabled_at, users.created_at, users.updated_at, users.last_sign_in_at"
+    };
+}
+
+macro_rules! session {
+    () => {
+        "sessions.id, sessions.user_id, sessions.generation, sessions.rotated_at, \
+         sessions.idle_expires_at, sessions.expires_at, sessions.revoke_reason, \
+         sessions.created_at, sessions.last_used_at, sessions.ip, sessions.user_agent, \
+         sessions.amr, sessions.auth_time"
+    };
+}
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $($part:expr),+;)+) => {
+        $($(#[$doc])* pub(crate) const $name: &str = concat!($($part),+);)+
+
+        /// All of them, by name.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name)),+];
+    };
+}
+
+statements! {
+    PING = "SELECT id FROM installation";
+
+    // Users.
+
+    USER_CREATE = "INSERT INTO users (id, email, email_key, email_verified_at, password_hash, name, \
+         roles, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8) \
+         ON CONFLICT (email_key) DO NOTHING RETURNING ", user!();
+    USER_BY_ID = "SELECT ", user!(), " FROM users WHERE id = $1";
+    USER_BY_EMAIL = "SELECT ", user!(), " FROM users WHERE email_key = $1";
+    CREDENTIALS_BY_ID = "SELECT ", user!(), ", users.password_hash FROM users WHERE id = $1";
+    CREDENTIALS_BY_EMAIL =
+        "SELECT ", user!(), ", users.password_hash FROM users WHERE email_key = $1";
+    USERS_AFTER = "SELECT ", user!(), " FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+    /// Locks the user's row until the transaction ends: see the crate's documentation.
+    USER_LOCK = "UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING id, password_hash";
+    /// The same, for the user that a session belongs to.
+    USER_LOCK_BY_SESSION = "UPDATE users SET updated_at = updated_at \
+         WHERE id = (SELECT user_id FROM sessions WHERE sessions.id = $1) RETURNING id, password_hash";
+    /// `$2` and `$7` say with 1 that the name and whether the account is disabled are to change.
+    USER_CHANGE = "UPDATE users SET \
+         name = CASE WHEN $2 = 1 THEN $3 ELSE name END, \
+         roles = COALESCE($4, roles), \
+         email = COALESCE($5, email), \
+         email_key = COALESCE($6, email_key), \
+         email_verified_at = CASE WHEN $6 IS NULL THEN email_verified_at END, \
+         disabled_at = CASE WHEN $7 = 0 THEN disabled_at \
+                            WHEN $8 IS NULL THEN NULL ELSE COALESCE(disabled_at, $8) END, \
+         updated_at = $9 \
+         WHERE id = $1 RETURNING ", user!();
+    USER_SET_PASSWORD = "UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING id";
+    USER_DELETE = "DELETE FROM users WHERE id = $1 RETURNING id";
+    /// The proof of a sign-in and its traces in one step.
+    USER_SIGN_IN = "UPDATE users SET last_sign_in_at = $3, \
+         password_hash = COALESCE($4, password_hash) \
+         WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL RETURNING id";
+
+    // Sessions.
+
+    SESSION_OPEN = "INSERT INTO sessions (id, user_id, generation, rotated_at, created_at, \
+         last_used_at, idle_expires_at, expires_at, ip, user_agent, amr, auth_time) \
+         VALUES ($1, $2, 0, $3, $3, $3, $4, $5, $6, $7, $8, $3) RETURNING ", session!();
+    SESSION_BY_ID = "SELECT ", session!(), " FROM sessions WHERE id = $1";
+    SESSION_WITH_USER = "SELECT ", session!(), ", ", user!(), " FROM sessions \
+         JOIN users ON users.id = sessions.user_id WHERE sessions.id = $1";
+    SESSIONS_LIVE = "SELECT ", session!(), " FROM sessions WHERE user_id = $1 \
+         AND revoked_at IS NULL AND idle_expires_at > $2 AND expires_at > $2 \
+         AND (created_at, id) < ($3, $4) ORDER BY created_at DESC, id DESC LIMIT $5";
+    /// Happens only while nobody else has rotated or ended the session since it was read.
+    SESSION_ROTATE = "UPDATE sessions SET generation = $3, rotated_at = $4, last_used_at = $4, \
+         idle_expires_at = $5 WHERE id = $1 AND generation = $2 AND revoked_at IS NULL RETURNING id";
+    /// Locks the acting session's row, if it is live.
+    SESSION_LOCK_LIVE = "UPDATE sessions SET last_used_at = last_used_at \
+         WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL \
+         AND idle_expires_at > $3 AND expires_at > $3 RETURNING id";
+    SESSION_END = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3 \
+         WHERE id = $1 AND revoked_at IS NULL RETURNING id";
+    /// The same sessions as `SESSIONS_ANNOUNCE`: no other transaction ends or opens any while this
+    /// one holds the lock of the user's row.
+    SESSIONS_END = "UPDATE sessions SET revoked_at = $3, revoke_reason = $4 \
+         WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL AND expires_at > $3 RETURNING id";
+
+    // Announcements.
+
+    ANNOUNCE = "INSERT INTO revocations (kind, subject, not_before, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5) RETURNING seq";
+    SESSIONS_ANNOUNCE = "INSERT INTO revocations (kind, subject, created_at, expires_at) \
+         SELECT 'session', id, $3, $4 FROM sessions \
+         WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL AND expires_at > $3 \
+         RETURNING subject";
+    ANNOUNCEMENTS_AFTER = "SELECT seq, kind, subject, not_before, expires_at FROM revocations \
+         WHERE seq > $1 AND expires_at > $2 ORDER BY seq";
+
+    // Keys.
+
+    KEYS = "SELECT kid, algorithm, public_jwk, sealed_private, created_at, activates_at, expires_at \
+         FROM signing_keys WHERE expires_at IS NULL OR expires_at > $1 ORDER BY created_at, kid";
+    KEY_INSERT = "INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private, \
+         created_at, activates_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING kid";
+    /// Only keys without a successor: the others keep the end that they were given.
+    KEYS_EXPIRE = "UPDATE signing_keys SET expires_at = $1 WHERE expires_at IS NULL RETURNING kid";
+    KEYS_DELETE = "DELETE FROM signing_keys RETURNING kid";
+    /// Locks the row of the installation, and makes it if it is not there.
+    INSTALLATION_LOCK = "INSERT INTO installation (id, created_at, updated_at) VALUES (1, $1, $1) \
+         ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at RETURNING id";
+    SECRET_FINGERPRINT = "SELECT secret_fingerprint FROM installation";
+    SECRET_BIND = "INSERT INTO installation (id, secret_fingerprint, created_at, updated_at) \
+         VALUES (1, $1, $2, $2) ON CONFLICT (id) DO UPDATE SET \
+         secret_fingerprint = COALESCE(installation.secret_fingerprint, excluded.secret_fingerprint), \
+         updated_at = excluded.updated_at RETURNING secret_fingerprint";
+
+    // The schema.
+
+    MIGRATIONS_APPLIED = "SELECT number, name, sql FROM schema_migrations ORDER BY number";
+    MIGRATION_NOTE = "INSERT INTO schema_migrations (number, name, sql) VALUES ($1, $2, $3)";
+}

@@ -1,0 +1,138 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_store::{Store, StoreError};
+
+use crate::driver::Db;
+use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
+use crate::statements;
+
+/// Where the data lives.
+#[derive(Clone)]
+pub enum Database {
+    /// A SQLite file. It is made if there is none; its folder must be there.
+    Sqlite(PathBuf),
+    /// A SQLite database in memory, gone with the last clone of the store. For tests.
+    SqliteInMemory,
+    /// The URL of a PostgreSQL database (`postgres://user:password@host:port/name?sslmode=…`).
+    Postgres(String),
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::SqliteInMemory => f.write_str("SqliteInMemory"),
+            // The URL contains the password.
+            Self::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+/// How many connections to hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Pools {
+    /// At most so many connections to PostgreSQL. SQLite always has one that writes and four that read.
+    pub max_connections: u32,
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        Self {
+            max_connections: 10,
+        }
+    }
+}
+
+/// The connections at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// How many are open.
+    pub size: u32,
+    /// How many of them nobody uses.
+    pub idle: u32,
+}
+
+/// Why a database cannot be used. Each is one line for the operator; none contains a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The URL is malformed.
+    #[error("the database URL cannot be read: {0}")]
+    Url(String),
+    /// The file cannot be made, opened or written.
+    #[error("the SQLite file `{}` cannot be used: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite or the system says.
+        reason: String,
+    },
+    /// The server does not answer, or refuses.
+    #[error("PostgreSQL at `{0}` cannot be used: {1}")]
+    Unreachable(String, String),
+    /// The schema does not fit this binary.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+}
+
+/// A store on SQLite or PostgreSQL. Clones share their connections.
+#[derive(Clone)]
+pub struct SqlStore {
+    pub(crate) db: Arc<Db>,
+}
+
+impl SqlStore {
+    /// Opens the database. The schema may still be missing or behind (see [`SqlStore::migrate`]);
+    /// one that is newer than this binary is refused. Waits at most about 10 s.
+    pub async fn connect(database: &Database, pools: Pools) -> Result<Self, ConnectError> {
+        let db = Arc::new(Db::connect(database, pools).await?);
+        schema::state(&db).await?;
+        Ok(Self { db })
+    }
+
+    /// How the schema stands against this binary.
+    pub async fn schema(&self) -> Result<SchemaState, SchemaError> {
+        schema::state(&self.db).await
+    }
+
+    /// The migrations that [`SqlStore::migrate`] would apply, in order.
+    pub async fn plan(&self) -> Result<Vec<PlannedMigration>, SchemaError> {
+        schema::plan(&self.db).await
+    }
+
+    /// Applies the missing migrations, each in a transaction, under a lock: any number of processes
+    /// may do so at once, and one that was killed is continued by the next. Answers the
+    /// numbers that this call applied.
+    pub async fn migrate(&self) -> Result<Vec<i64>, SchemaError> {
+        schema::migrate(&self.db).await
+    }
+
+    /// The connections at this moment.
+    pub fn pool(&self) -> PoolState {
+        self.db.pool()
+    }
+
+    /// Closes all connections once they are idle. Calls made afterwards answer
+    /// [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
+
+impl fmt::Debug for SqlStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlStore")
+            .field("pool", &self.pool())
+            .finish()
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.db.read(statements::PING, vec![]).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,222 @@
+use async_trait::async_trait;
+use countersign_domain::email::EmailKey;
+use countersign_domain::rotation::EndReason;
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{
+    Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, StoreError,
+    Subject, User, UserChange, Users,
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::announcements::{announce, announce_sessions, announce_user};
+use crate::driver::{DbError, Tx, Value, Verdict};
+use crate::sessions::end_all;
+use crate::{SqlStore, locks, records, statements};
+
+#[async_trait]
+impl Users for SqlStore {
+    async fn create_user(&self, new: &NewUser, now: Timestamp) -> Result<Created, StoreError> {
+        let values = vec![
+            new.id.0.into(),
+            new.email.as_str().into(),
+            new.email_key.as_str().into(),
+            new.email_verified_at.into(),
+            new.password_hash.as_ref().map(|hash| hash.as_str()).into(),
+            new.name.as_deref().into(),
+            Value::Json(records::names(&new.roles)),
+            now.into(),
+        ];
+        let rows = self.db.write(statements::USER_CREATE, values).await?;
+        let user = records::first(&rows, |row| records::user(&mut row.columns()))?;
+        Ok(user.map_or(Created::EmailTaken, Created::Created))
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let rows = self.db.read(statements::USER_BY_ID, vec![id.0.into()]);
+        let rows = rows.await?;
+        Ok(records::first(&rows, |row| {
+            records::user(&mut row.columns())
+        })?)
+    }
+
+    async fn user_by_email(&self, key: &EmailKey) -> Result<Option<User>, StoreError> {
+        let values = vec![key.as_str().into()];
+        let rows = self.db.read(statements::USER_BY_EMAIL, values).await?;
+        Ok(records::first(&rows, |row| {
+            records::user(&mut row.columns())
+        })?)
+    }
+
+    async fn credentials_by_email(
+        &self,
+        key: &EmailKey,
+    ) -> Result<Option<Credentials>, StoreError> {
+        let values = vec![key.as_str().into()];
+        let rows = self.db.read(statements::CREDENTIALS_BY_EMAIL, values);
+        Ok(records::first(&rows.await?, records::credentials)?)
+    }
+
+    async fn credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
+        let values = vec![id.0.into()];
+        let rows = self.db.read(statements::CREDENTIALS_BY_ID, values);
+        Ok(records::first(&rows.await?, records::credentials)?)
+    }
+
+    async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let values = vec![after.into(), records::limit(limit)];
+        let rows = self.db.read(statements::USERS_AFTER, values).await?;
+        Ok(records::all(&rows, |row| {
+            records::user(&mut row.columns())
+        })?)
+    }
+
+    async fn change_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        actor: Actor,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<Patched, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = change_in(&mut tx, id, change, actor, now, tokens_until).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        set: &SetPassword,
+        actor: Actor,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<PasswordSet, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = set_password_in(&mut tx, id, set, actor, now, tokens_until).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+
+    async fn delete_user(
+        &self,
+        id: UserId,
+        expected: Option<&str>,
+        actor: Actor,
+        now: Timestamp,
+        tokens_until: Timestamp,
+    ) -> Result<Deleted, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let verdict = delete_in(&mut tx, id, expected, actor, now, tokens_until).await?;
+        Ok(tx.settle(verdict).await?)
+    }
+}
+
+async fn change_in(
+    tx: &mut Tx,
+    id: UserId,
+    change: &UserChange,
+    actor: Actor,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Verdict<Patched>, DbError> {
+    if locks::user(tx, id).await?.is_none() {
+        return Ok(Verdict::Undo(Patched::NotFound));
+    }
+    if !locks::may_act(tx, actor, id, now).await? {
+        return Ok(Verdict::Undo(Patched::ActorEnded));
+    }
+    let rows = match tx
+        .run(statements::USER_CHANGE, changed(id, change, now))
+        .await
+    {
+        // The only unique key that the statement touches.
+        Err(DbError::Taken(_)) => return Ok(Verdict::Undo(Patched::EmailTaken)),
+        other => other?,
+    };
+    let Some(user) = records::first(&rows, |row| records::user(&mut row.columns()))? else {
+        return Ok(Verdict::Undo(Patched::NotFound));
+    };
+    let mut announcements = Vec::new();
+    if change.disabled == Some(true) {
+        let reason = EndReason::UserDisabled;
+        announcements = end_all(tx, id, None, reason, now, tokens_until).await?;
+        announcements.push(announce_user(tx, id, now, tokens_until).await?);
+    }
+    announcements.push(announce(tx, Subject::UserChanged(id), now, tokens_until).await?);
+    Ok(Verdict::Commit(Patched::Changed(user, announcements)))
+}
+
+/// The values of `USER_CHANGE`.
+fn changed(id: UserId, change: &UserChange, now: Timestamp) -> Vec<Value> {
+    let email = change.email.as_ref().map(|(typed, _)| typed.as_str());
+    let email_key = change.email.as_ref().map(|(_, key)| key.as_str());
+    let disabled_at = (change.disabled == Some(true)).then_some(now);
+    vec![
+        id.0.into(),
+        i64::from(change.name.is_some()).into(),
+        change.name.as_ref().and_then(Option::as_deref).into(),
+        Value::OptJson(change.roles.as_deref().map(records::names)),
+        email.into(),
+        email_key.into(),
+        i64::from(change.disabled.is_some()).into(),
+        disabled_at.into(),
+        now.into(),
+    ]
+}
+
+async fn set_password_in(
+    tx: &mut Tx,
+    id: UserId,
+    set: &SetPassword,
+    actor: Actor,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Verdict<PasswordSet>, DbError> {
+    let Some(user) = locks::user(tx, id).await? else {
+        return Ok(Verdict::Undo(PasswordSet::NotFound));
+    };
+    if !locks::may_act(tx, actor, id, now).await? {
+        return Ok(Verdict::Undo(PasswordSet::ActorEnded));
+    }
+    if !user.still_has(set.expected.as_deref()) {
+        return Ok(Verdict::Undo(PasswordSet::Conflict));
+    }
+    let values = vec![id.0.into(), set.hash.as_str().into()];
+    tx.run(statements::USER_SET_PASSWORD, values).await?;
+    let reason = EndReason::PasswordChanged;
+    let ended = end_all(tx, id, acting(actor), reason, now, tokens_until).await?;
+    Ok(Verdict::Commit(PasswordSet::Set(ended)))
+}
+
+async fn delete_in(
+    tx: &mut Tx,
+    id: UserId,
+    expected: Option<&str>,
+    actor: Actor,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Verdict<Deleted>, DbError> {
+    let Some(user) = locks::user(tx, id).await? else {
+        return Ok(Verdict::Undo(Deleted::NotFound));
+    };
+    if !locks::may_act(tx, actor, id, now).await? {
+        return Ok(Verdict::Undo(Deleted::ActorEnded));
+    }
+    if !user.still_has(expected) {
+        return Ok(Verdict::Undo(Deleted::Conflict));
+    }
+    // The sessions themselves go with the user's row.
+    let mut announcements = announce_sessions(tx, id, None, now, tokens_until).await?;
+    announcements.push(announce_user(tx, id, now, tokens_until).await?);
+    announcements.push(announce(tx, Subject::UserChanged(id), now, tokens_until).await?);
+    tx.run(statements::USER_DELETE, vec![id.0.into()]).await?;
+    Ok(Verdict::Commit(Deleted::Deleted(announcements)))
+}
+
+fn acting(actor: Actor) -> Option<SessionId> {
+    match actor {
+        Actor::Session(id) => Some(id),
+        Actor::Trusted => None,
+    }
+}
