@@ -100,7 +100,7 @@ fn keys(algorithm: Algorithm) -> (SigningKey, PrivatePrimitive, Primitive) {
 }
 
 fn claims() -> Claims {
-    let id = |number| Uuid::from_u128(0x018f_4d2e_0000_7000_8000_0000_0000_0000 + number);
+    let id = |number: u128| Uuid::from_u128(0x018f_4d2e_0000_7000_8000_0000_0000_0000 + number);
     Claims {
         iss: "https://auth.example.com".into(),
         sub: id(1),
