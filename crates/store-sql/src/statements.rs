@@ -46,7 +46,7 @@ statements! {
     /// The same, for the user that a session belongs to.
     USER_LOCK_BY_SESSION = "UPDATE users SET updated_at = updated_at \
          WHERE id = (SELECT user_id FROM sessions WHERE sessions.id = $1) RETURNING id, password_hash";
-    /// `$2` and `$7` say with 1 that the name and whether the account is disabled are to change.
+    /// `$2`: 1 changes the name. `$7`: 1 disables the account, 2 enables it.
     USER_CHANGE = "UPDATE users SET \
          name = CASE WHEN $2 = 1 THEN $3 ELSE name END, \
          roles = COALESCE($4, roles), \
@@ -54,8 +54,8 @@ statements! {
          email_key = COALESCE($6, email_key), \
          email_verified_at = CASE WHEN $6 IS NULL THEN email_verified_at END, \
          disabled_at = CASE WHEN $7 = 0 THEN disabled_at \
-                            WHEN $8 IS NULL THEN NULL ELSE COALESCE(disabled_at, $8) END, \
-         updated_at = $9 \
+                            WHEN $7 = 1 THEN COALESCE(disabled_at, $8) END, \
+         updated_at = $8 \
          WHERE id = $1 RETURNING ", user!();
     USER_SET_PASSWORD = "UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING id";
     USER_DELETE = "DELETE FROM users WHERE id = $1 RETURNING id";

@@ -151,7 +151,11 @@ async fn change_in(
 fn changed(id: UserId, change: &UserChange, now: Timestamp) -> Vec<Value> {
     let email = change.email.as_ref().map(|(typed, _)| typed.as_str());
     let email_key = change.email.as_ref().map(|(_, key)| key.as_str());
-    let disabled_at = (change.disabled == Some(true)).then_some(now);
+    let standing = match change.disabled {
+        None => 0,
+        Some(true) => 1,
+        Some(false) => 2,
+    };
     vec![
         id.0.into(),
         i64::from(change.name.is_some()).into(),
@@ -159,8 +163,7 @@ fn changed(id: UserId, change: &UserChange, now: Timestamp) -> Vec<Value> {
         Value::OptJson(change.roles.as_deref().map(records::names)),
         email.into(),
         email_key.into(),
-        i64::from(change.disabled.is_some()).into(),
-        disabled_at.into(),
+        Value::Int(standing),
         now.into(),
     ]
 }
