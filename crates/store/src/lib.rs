@@ -8,6 +8,10 @@
 //! transaction, an [`Announcement`] for each of them, and returns the announcements so that the
 //! instance that made the change can honour it before it answers.
 #![warn(missing_docs)]
+#![allow(
+    clippy::large_enum_variant,
+    reason = "outcomes are moved once or twice and never kept in number; boxes would only be in the way"
+)]
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
