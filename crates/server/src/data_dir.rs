@@ -1,12 +1,11 @@
 //! The data folder and the root secret in it.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use countersign_domain::root_secret::RootSecret;
 use zeroize::Zeroizing;
 
@@ -171,7 +170,13 @@ pub fn read_or_make(folder: &Path, fresh: [u8; 32]) -> Result<Secret, DataDirErr
 /// secret, and nobody's secret is overwritten.
 fn make(folder: &Path, path: &Path, fresh: [u8; 32]) -> io::Result<()> {
     let fresh = Zeroizing::new(fresh);
-    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(fresh.as_slice()) + "\n");
+    // Hexadecimal, because none of the words of a placeholder can turn up in it by chance.
+    let mut text = Zeroizing::new(String::with_capacity(2 * fresh.len() + 1));
+    for byte in fresh.iter() {
+        // Writing to a `String` does not fail.
+        let _ = fmt::Write::write_fmt(&mut *text, format_args!("{byte:02x}"));
+    }
+    text.push('\n');
     let (mut file, draft) = create_draft(folder)?;
     let linked = file
         .write_all(text.as_bytes())

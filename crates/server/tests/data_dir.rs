@@ -49,7 +49,7 @@ fn the_secret_is_made_once_and_kept() {
     let folder = tempfile::tempdir().unwrap();
     assert!(data_dir::read(folder.path()).unwrap().is_none());
     let made = data_dir::read_or_make(folder.path(), bytes(1)).unwrap();
-    assert_eq!(made.len(), 43);
+    assert_eq!(made.len(), 64);
     assert_eq!(mode(&folder.path().join(ROOT_SECRET_FILE)), 0o600);
     assert_eq!(
         data_dir::read_or_make(folder.path(), bytes(2)).unwrap(),

@@ -80,6 +80,11 @@ fn sqlite(rest: &str) -> Result<Database, Fault> {
 
 fn postgres(text: &str) -> Result<Database, Fault> {
     let encode = "percent-encode special characters of the password, such as `%40` for an at sign";
+    if !text.contains("://") {
+        return Err(Fault::new("lacks `//` after the scheme")
+            .hint("write `postgres://user:password@host/database`")
+            .shown(Shown::Hidden));
+    }
     let url = Url::parse(text).map_err(|error| {
         Fault::new(format!("is not a URL ({error})"))
             .hint(encode)
@@ -88,11 +93,6 @@ fn postgres(text: &str) -> Result<Database, Fault> {
     if has_stray_password(&url) || url.fragment().is_some() {
         return Err(Fault::new("has a `#`, or an at sign after the host")
             .hint(encode)
-            .shown(Shown::Hidden));
-    }
-    if !text.contains("://") {
-        return Err(Fault::new("lacks `//` after the scheme")
-            .hint("write `postgres://user:password@host/database`")
             .shown(Shown::Hidden));
     }
     Ok(Database::Postgres {

@@ -152,8 +152,9 @@ pub(super) fn origins(text: &str) -> Result<Vec<String>, Fault> {
 
 fn origin(text: &str) -> Result<String, Fault> {
     let fault = || must_be(&Kind::Origins).shown(Shown::As(text.to_owned()));
-    if text == "*" {
-        return Err(fault().hint("name each origin: `*` would let every website call the server"));
+    if text.contains('*') {
+        return Err(fault()
+            .hint("name each origin: patterns would let strangers' websites call the server"));
     }
     let url = Url::parse(text).map_err(|_| fault())?;
     if !matches!(url.scheme(), "http" | "https")

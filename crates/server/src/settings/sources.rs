@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::dotenv;
-use super::problem::Problem;
+use super::problem::{Problem, escaped};
 
 /// The name of the settings file that is looked for when none is named.
 pub const CONFIG_FILE: &str = "countersign.toml";
@@ -58,11 +58,7 @@ impl fmt::Display for Origin {
             Origin::Environment => f.write_str("environment"),
             Origin::EnvFile(line) => write!(f, "`.env` line {line}"),
             Origin::ConfigFile(path, line) => {
-                write!(
-                    f,
-                    "`{}` line {line}",
-                    super::problem::escaped(&path.to_string_lossy())
-                )
+                write!(f, "`{}` line {line}", escaped(&path.to_string_lossy()))
             }
             Origin::Option => f.write_str("`--config`"),
             Origin::Default => f.write_str("default"),
@@ -105,18 +101,12 @@ impl Sources {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut problems = Vec::new();
 
-        let env_file = read_file(folder, Path::new(".env"), false).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
+        let env_file = read_file(folder, Path::new(".env"), false, &mut problems);
         let named = config_option
             .clone()
             .or_else(|| named_config_file(&env, env_file.as_ref()));
         let path = named.clone().unwrap_or_else(|| CONFIG_FILE.into());
-        let config_file = read_file(folder, &path, named.is_some()).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
+        let config_file = read_file(folder, &path, named.is_some(), &mut problems);
         if problems.is_empty() {
             Ok(Sources {
                 env,
@@ -150,33 +140,39 @@ fn named_config_file(
         .map(|value| PathBuf::from(value.as_str()))
 }
 
-fn read_file(folder: &Path, path: &Path, required: bool) -> Result<Option<TextFile>, Problem> {
-    let problem = |what: String, hint: &str| Problem {
+fn read_file(
+    folder: &Path,
+    path: &Path,
+    required: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<TextFile> {
+    let (what, hint) = match std::fs::read(folder.join(path)).map(String::from_utf8) {
+        Ok(Ok(text)) => {
+            return Some(TextFile {
+                path: path.into(),
+                text: Zeroizing::new(text),
+            });
+        }
+        Ok(Err(_)) => ("is not UTF-8 text".to_owned(), "save it as UTF-8"),
+        Err(error) if error.kind() == ErrorKind::NotFound && !required => return None,
+        Err(error) if error.kind() == ErrorKind::NotFound => (
+            "does not exist".to_owned(),
+            "correct the path, or leave `--config` and `COUNTERSIGN_CONFIG` out",
+        ),
+        Err(error) => (
+            format!("cannot be read ({})", error.kind()),
+            "let the server's user read it",
+        ),
+    };
+    problems.push(Problem {
         setting: None,
         from: None,
         problem: format!(
             "settings file `{}` {what}",
-            super::problem::escaped(&path.to_string_lossy())
+            escaped(&path.to_string_lossy())
         ),
         value: None,
         hint: Some(hint.into()),
-    };
-    match std::fs::read(folder.join(path)) {
-        Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => Ok(Some(TextFile {
-                path: path.into(),
-                text: Zeroizing::new(text),
-            })),
-            Err(_) => Err(problem("is not UTF-8 text".into(), "save it as UTF-8")),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound && !required => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(problem(
-            "does not exist".into(),
-            "correct the path, or leave `--config` and `COUNTERSIGN_CONFIG` out",
-        )),
-        Err(error) => Err(problem(
-            format!("cannot be read ({})", error.kind()),
-            "let the server's user read it",
-        )),
-    }
+    });
+    None
 }
