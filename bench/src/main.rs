@@ -1,1 +1,109 @@
-fn main() {}
+//! Starts the server, puts it under load, and prints what it did: see `README.md`.
+
+mod connection;
+mod figures;
+mod load;
+mod machine;
+mod process;
+mod server;
+mod work;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::figures::Table;
+use crate::server::{Backend, Server};
+use crate::work::Work;
+
+/// Measures the server over loopback, one kind of request after the other.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The binary to measure.
+    #[arg(long, default_value = "target/release/countersign")]
+    binary: PathBuf,
+    /// The databases to measure on; PostgreSQL is the one that COUNTERSIGN_TEST_POSTGRES names.
+    #[arg(long, value_enum, default_values = ["sqlite", "postgres"])]
+    backend: Vec<Backend>,
+    /// The kinds of request.
+    #[arg(long, value_enum, default_values = ["healthz", "register", "sign-in", "refresh", "me"])]
+    work: Vec<Work>,
+    /// Measured seconds for each kind of request.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
+    seconds: u64,
+    /// Seconds of the same load before that.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
+    warm_up: u64,
+    /// Connections; half as many for requests that hash a password.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1000))]
+    connections: u16,
+    /// `BCRYPT_ROUNDS` of the server.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(4..=14))]
+    rounds: u8,
+    /// Starts of which the median is printed.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
+    starts: u16,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    println!("{}", machine::describe()?);
+    println!(
+        "load and server share this machine; {} s per line after {} s of warm-up\n",
+        arguments.seconds, arguments.warm_up
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        for backend in &arguments.backend {
+            measure(&arguments, *backend).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {
+    let mut ready = Vec::new();
+    let mut server = Server::prepare(&arguments.binary, backend, arguments.rounds).await?;
+    // The first start makes the database; the others find it, as after an update.
+    let first = server.start().await?;
+    for _ in 0..arguments.starts {
+        server.stop().await?;
+        ready.push(server.start().await?);
+    }
+    ready.sort();
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    println!(
+        "{}: start to ready {:.0} ms (median of {}, worst {:.0}; {:.0} on an empty database)",
+        backend.name(),
+        milliseconds(ready[ready.len() / 2]),
+        ready.len(),
+        milliseconds(ready[ready.len() - 1]),
+        milliseconds(first),
+    );
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = server.process().memory()?;
+    println!(
+        "{}: idle, resident {:.1} MiB (proportional {:.1})",
+        backend.name(),
+        idle.resident,
+        idle.proportional
+    );
+
+    let mut table = Table::begin();
+    for work in &arguments.work {
+        let connections = if work.hashes() {
+            arguments.connections / 2
+        } else {
+            arguments.connections
+        };
+        let time = [arguments.warm_up, arguments.seconds].map(Duration::from_secs);
+        let figures = load::run(&server, *work, usize::from(connections), time).await?;
+        table.line(*work, usize::from(connections), &figures);
+    }
+    println!();
+    server.stop().await
+}

@@ -1,0 +1,76 @@
+//! One kept-alive connection, which sends one request after the other.
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// A connection to the server.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    address: String,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: &str) -> Result<Connection> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, driver) = handshake(TokioIo::new(stream)).await?;
+        // It ends with the sender; the next request reports what goes wrong.
+        tokio::spawn(driver);
+        Ok(Connection {
+            sender,
+            address: address.into(),
+        })
+    }
+
+    /// Sends a request without a body, with a bearer token if there is one; the answer must be a 200.
+    pub(crate) async fn get(&mut self, path: &str, token: Option<&str>) -> Result<Bytes> {
+        let mut request = Request::get(path).header(header::HOST, &self.address);
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        self.send(request.body(Full::default())?, StatusCode::OK)
+            .await
+    }
+
+    /// Posts a JSON body; the answer must have this status.
+    pub(crate) async fn post(
+        &mut self,
+        path: &str,
+        body: &Value,
+        expected: StatusCode,
+    ) -> Result<Bytes> {
+        let request = Request::post(path)
+            .header(header::HOST, &self.address)
+            .header(header::CONTENT_TYPE, "application/json");
+        self.send(
+            request.body(Full::from(serde_json::to_vec(body)?))?,
+            expected,
+        )
+        .await
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>, expected: StatusCode) -> Result<Bytes> {
+        let path = request.uri().clone();
+        self.sender.ready().await?;
+        let response = self
+            .sender
+            .send_request(request)
+            .await
+            .with_context(|| format!("{path}"))?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        ensure!(
+            status == expected,
+            "{path} answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok(body)
+    }
+}
