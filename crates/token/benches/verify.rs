@@ -29,7 +29,7 @@ const SECRET: &[u8] = b"a secret for the benchmark only, not less than 32 bytes"
 
 enum Primitive {
     Public(ParsedPublicKey),
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
 }
 
 impl Primitive {
@@ -45,7 +45,7 @@ enum PrivatePrimitive {
     EdDsa(Ed25519KeyPair),
     Es256(EcdsaKeyPair),
     Rs256(RsaKeyPair),
-    Hs256(hmac::Key),
+    Hs256(Box<hmac::Key>),
 }
 
 impl PrivatePrimitive {
@@ -89,10 +89,10 @@ fn keys(algorithm: Algorithm) -> (SigningKey, PrivatePrimitive, Primitive) {
         }
         Algorithm::Hs256 => {
             let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET);
-            let verify = Primitive::Hmac(key.clone());
+            let verify = Primitive::Hmac(Box::new(key.clone()));
             (
                 SigningKey::hs256(SECRET).unwrap(),
-                PrivatePrimitive::Hs256(key),
+                PrivatePrimitive::Hs256(Box::new(key)),
                 verify,
             )
         }

@@ -96,10 +96,9 @@ impl SigningKey {
     pub fn sign(&self, claims: &Claims) -> Result<String, SigningError> {
         let payload = serde_json::to_vec(claims).map_err(|_| SigningError::Claims)?;
         let header = self.verification.header();
-        let longest_usual_signature = 343;
-        let mut token = String::with_capacity(
-            header.len() + payload.len() * 4 / 3 + longest_usual_signature + 8,
-        );
+        // Room for the dots and for the signature of RSA with 2048 bits, the longest of the usual ones.
+        let room = header.len() + payload.len() * 4 / 3 + 350;
+        let mut token = String::with_capacity(room);
         token.push_str(header);
         token.push('.');
         encoding::append(&mut token, &payload);

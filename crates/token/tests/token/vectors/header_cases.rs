@@ -6,13 +6,15 @@ use countersign_token::{
     Refusal,
 };
 
-use super::builder::{Builder, Object, good, signed_part, token};
+use super::{
+    algorithm_cases,
+    builder::{Builder, Object, good, signed_part, token},
+};
 use crate::support::{ALGORITHMS, RawKey, base64url, claims, pkcs8, signing_key};
 
 pub(super) fn add(cases: &mut Builder) {
     accepted_variants(cases);
-    no_algorithm(cases);
-    other_algorithm(cases);
+    algorithm_cases::add(cases);
     key_ids(cases);
     foreign_keys(cases);
     critical(cases);
@@ -20,11 +22,11 @@ pub(super) fn add(cases: &mut Builder) {
     duplicates(cases);
 }
 
-fn with(algorithm: Algorithm, header: &Object) -> String {
+pub(super) fn with(algorithm: Algorithm, header: &Object) -> String {
     token(algorithm, header, &Object::payload())
 }
 
-fn changed(name: &str, value: &str) -> String {
+pub(super) fn changed(name: &str, value: &str) -> String {
     with(EdDsa, &Object::header(EdDsa).with(name, value))
 }
 
@@ -54,71 +56,6 @@ fn accepted_variants(cases: &mut Builder) {
     ] {
         cases.accept(class, name, with(EdDsa, &header), &claims());
     }
-}
-
-fn no_algorithm(cases: &mut Builder) {
-    let class = "alg none";
-    let refusal = Refusal::AlgorithmMismatch;
-    for spelling in [
-        "none",
-        "None",
-        "NONE",
-        "nOnE",
-        "noNe",
-        " none",
-        "none ",
-        r"n\u006fne",
-        "",
-    ] {
-        let value = format!("\"{spelling}\"");
-        for algorithm in ALGORITHMS {
-            let header = Object::header(algorithm).with("alg", &value);
-            let name = |what: &str| format!("{spelling:?} with the {algorithm} key, {what}");
-            let unsigned = signed_part(header.json(), Object::payload().json());
-            cases.refuse(
-                class,
-                &name("no signature"),
-                format!("{unsigned}."),
-                refusal,
-            );
-            cases.refuse(class, &name("signed"), with(algorithm, &header), refusal);
-        }
-        let header = Object::header(EdDsa).with("alg", &value).without("kid");
-        let unsigned = signed_part(header.json(), Object::payload().json());
-        let name = format!("{spelling:?} without a key");
-        cases.refuse(class, &name, format!("{unsigned}."), Refusal::MissingKeyId);
-    }
-}
-
-fn other_algorithm(cases: &mut Builder) {
-    let class = "alg of another key";
-    let refusal = Refusal::AlgorithmMismatch;
-    for key in ALGORITHMS {
-        for named in ALGORITHMS.into_iter().filter(|named| *named != key) {
-            let header = Object::header(key).with("alg", format!("\"{named}\""));
-            let name = |signer| format!("{named} named, {key} key, {signer} signature");
-            cases.refuse(class, &name(key), with(key, &header), refusal);
-            cases.refuse(class, &name(named), with(named, &header), refusal);
-        }
-    }
-    for value in [
-        "\"eddsa\"",
-        "\"EDDSA\"",
-        "\"Ed25519\"",
-        "\"ES384\"",
-        "\"ES256K\"",
-        "\"PS256\"",
-        "\"HS512\"",
-        "\"EdDSA \"",
-        "null",
-        "1",
-        "[\"EdDSA\"]",
-        "{}",
-    ] {
-        cases.refuse(class, value, changed("alg", value), refusal);
-    }
-    let missing = Object::header(EdDsa).without("alg");
-    cases.refuse(class, "no alg", with(EdDsa, &missing), refusal);
 }
 
 fn key_ids(cases: &mut Builder) {

@@ -1,11 +1,15 @@
 //! The shared vectors in `vectors/` at the root: made here, checked to be unchanged, and run.
 
+mod algorithm_cases;
 mod builder;
 mod claim_cases;
+mod claim_type_cases;
 mod confusion_cases;
 mod file;
 mod form_cases;
 mod header_cases;
+mod party_cases;
+mod primitive_cases;
 mod signature_cases;
 
 use countersign_token::{Expectations, KeySet, TokenCache, VerificationKey, Verifier};
@@ -24,6 +28,7 @@ fn documents() -> [Document; 2] {
     confusion_cases::add(&mut tokens);
     let mut jose = Builder::new();
     signature_cases::add(&mut jose);
+    primitive_cases::add(&mut jose);
     [
         tokens.finish("tokens.json", "Access tokens and the verdict on each."),
         jose.finish(
