@@ -42,7 +42,7 @@ impl Table {
             .cpu
             .map(|time| time.as_secs_f64() * 1e6 / count as f64);
         println!(
-            "| {} | {connections} | {:.0} | {p50:.2} | {p99:.2} | {p999:.2} | {own:.1} | {all:.1} | {:.1} | {:.1} |",
+            "| {} | {connections} | {:.0} | {p50:.2} | {p99:.2} | {p999:.2} | {own} | {all} | {:.1} | {:.1} |",
             work.name(),
             count as f64 / figures.measured.as_secs_f64(),
             figures.memory.resident,

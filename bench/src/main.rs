@@ -28,7 +28,7 @@ struct Arguments {
     #[arg(long, value_enum, default_values = ["sqlite", "postgres"])]
     backend: Vec<Backend>,
     /// The kinds of request.
-    #[arg(long, value_enum, default_values = ["healthz", "register", "sign-in", "refresh", "me"])]
+    #[arg(long, value_enum, default_values = ["healthz", "register", "sign-in", "refresh", "me", "refresh-in-flood", "me-in-flood"])]
     work: Vec<Work>,
     /// Measured seconds for each kind of request.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
@@ -36,7 +36,7 @@ struct Arguments {
     /// Seconds of the same load before that.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
     warm_up: u64,
-    /// Connections; half as many for requests that hash a password.
+    /// Connections; half as many for requests that hash a password, and 4 within a flood.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(2..=1000))]
     connections: u16,
     /// `BCRYPT_ROUNDS` of the server.

@@ -24,12 +24,21 @@ pub(crate) enum Work {
     Refresh,
     /// `GET /auth/me`.
     Me,
+    /// `POST /auth/refresh` at fixed times, while others sign in without a pause.
+    RefreshInFlood,
+    /// `GET /auth/me` at fixed times, while others sign in without a pause.
+    MeInFlood,
 }
 
 impl Work {
     /// Whether each request hashes a password.
     pub(crate) fn hashes(self) -> bool {
         matches!(self, Work::Register | Work::SignIn)
+    }
+
+    /// Whether it is measured while others sign in without a pause.
+    pub(crate) fn in_flood(self) -> bool {
+        matches!(self, Work::RefreshInFlood | Work::MeInFlood)
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +48,8 @@ impl Work {
             Work::SignIn => "sign in",
             Work::Refresh => "refresh",
             Work::Me => "me",
+            Work::RefreshInFlood => "refresh, 50/s, in a sign-in flood",
+            Work::MeInFlood => "me, 50/s, in a sign-in flood",
         }
     }
 }
@@ -80,8 +91,8 @@ impl Client {
                 self.register().await
             }
             Work::SignIn => self.sign_in().await,
-            Work::Refresh => self.refresh().await,
-            Work::Me => self
+            Work::Refresh | Work::RefreshInFlood => self.refresh().await,
+            Work::Me | Work::MeInFlood => self
                 .connection
                 .get("/auth/me", Some(&self.access))
                 .await
