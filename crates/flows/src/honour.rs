@@ -1,9 +1,10 @@
 //! Honouring announcements: what the store says must hold on this instance.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::Ordering;
 
 use countersign_domain::rotation::later;
-use countersign_store::{Announcement, StoreError, Subject};
+use countersign_store::{Announcement, Subject};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Flows;
@@ -14,13 +15,24 @@ use crate::fault::Fault;
 /// any transaction is allowed to last.
 const OVERLAP: usize = 20;
 
+/// Announcements that could not be read for so long make the instance unready.
+const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(5);
+
+/// Whether an instance has what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// The database answers.
+    pub database: bool,
+    /// What other instances announce has been read within the last five seconds.
+    pub announcements: bool,
+}
+
 /// How far this instance has followed the announcements.
 #[derive(Default)]
 pub(crate) struct Followed {
     /// The greatest number seen at each of the last looks, oldest first.
     looks: VecDeque<i64>,
     seen: HashSet<i64>,
-    last_success: Option<Timestamp>,
 }
 
 impl Flows {
@@ -55,15 +67,20 @@ impl Flows {
                 .map(|one| one.seq)
                 .filter(|&seq| seq > window),
         );
-        followed.last_success = Some(now);
+        self.followed_at
+            .store(now.as_microsecond(), Ordering::Relaxed);
         self.revocations.purge(now.as_second());
         Ok(())
     }
 
-    /// For how long nothing has been heard from the store, at most.
-    pub async fn behind(&self) -> Option<SignedDuration> {
-        let last = self.followed.lock().await.last_success?;
-        Some(self.clock.now().duration_since(last))
+    /// Whether this instance has what it needs to serve.
+    pub async fn readiness(&self) -> Readiness {
+        let last = self.followed_at.load(Ordering::Relaxed);
+        let silence = self.clock.now().as_microsecond().saturating_sub(last);
+        Readiness {
+            database: self.store.ping().await.is_ok(),
+            announcements: i128::from(silence) < LONGEST_SILENCE.as_micros(),
+        }
     }
 
     /// Makes announcements hold on this instance, at once. Doing so twice is harmless.
@@ -88,11 +105,6 @@ impl Flows {
         let ring = self.open_ring(&records, now)?;
         self.keys.store(std::sync::Arc::new(ring));
         Ok(())
-    }
-
-    /// Whether the store answers.
-    pub async fn ping(&self) -> Result<(), StoreError> {
-        self.store.ping().await
     }
 
     /// When a key that is made at `now` signs, and when the others expire: after the last token

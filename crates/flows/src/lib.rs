@@ -28,6 +28,7 @@ mod user_cache;
 mod users;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
 use countersign_domain::refresh_token::RefreshKey;
@@ -40,6 +41,7 @@ pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
 pub use caller::Caller;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
+pub use honour::Readiness;
 pub use login::{Login, LoginError};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;
@@ -90,6 +92,8 @@ pub struct Flows {
     revocations: RevocationSet,
     user_cache: UserCache,
     followed: tokio::sync::Mutex<honour::Followed>,
+    /// When that last succeeded, in Unix microseconds.
+    followed_at: AtomicI64,
 }
 
 impl Flows {
@@ -101,6 +105,14 @@ impl Flows {
     /// The hashing pool, for figures about it.
     pub fn hashing(&self) -> &HashPool {
         &self.hashing
+    }
+
+    /// A new id for a request; sorts by time.
+    pub fn new_request_id(&self) -> String {
+        let random = random::bytes(&*self.random);
+        let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &random);
+        id.into_uuid().to_string()
     }
 
     /// The public keys as a JWK set (RFC 7517), as JSON text. Empty under HS256.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use arc_swap::ArcSwap;
 use countersign_domain::refresh_token::RefreshKey;
@@ -95,6 +96,7 @@ impl Flows {
             revocations: RevocationSet::new(),
             user_cache: UserCache::new(USER_CACHE),
             followed: tokio::sync::Mutex::default(),
+            followed_at: AtomicI64::new(i64::MIN),
             policy,
         };
         flows.ensure_signing_key(now).await?;

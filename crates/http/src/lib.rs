@@ -1,1 +1,23 @@
+//! The HTTP edge of Countersign: reads requests, calls one use case each, and puts the outcome
+//! into words. What the routes promise is in the OpenAPI document that [`openapi`] makes.
 
+mod answers;
+mod bearer;
+mod body;
+mod client_address;
+mod context;
+mod docs_page;
+mod edge;
+mod fields;
+mod form;
+mod openapi;
+mod paging;
+mod problem;
+mod routes;
+mod serve;
+
+pub use client_address::TrustedProxies;
+pub use edge::{CorsOrigins, Edge, EdgeSettings};
+pub use openapi::openapi;
+pub use routes::{operator_router, public_router};
+pub use serve::{Limits, PeerAddress, serve};

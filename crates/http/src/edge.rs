@@ -1,0 +1,205 @@
+//! What holds for every route: request ids, problems written down, headers, panics caught.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use countersign_flows::Flows;
+use http::header::{
+    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Method, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::client_address::TrustedProxies;
+use crate::context::RequestId;
+use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the edge needs to know of the settings.
+#[derive(Clone, Debug)]
+pub struct EdgeSettings {
+    /// The URL that clients know this server by, without a slash at the end.
+    pub issuer: String,
+    /// Whose word about the client's address is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Which web pages may call this server from a browser.
+    pub cors: CorsOrigins,
+}
+
+/// Which web pages may call this server from a browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Pages of this machine, on any port: for development.
+    Loopback,
+    /// Pages of these origins, such as `https://app.example.org`.
+    List(Vec<String>),
+}
+
+/// What handlers share.
+#[derive(Clone)]
+pub struct Edge {
+    pub(crate) flows: Arc<Flows>,
+    pub(crate) settings: Arc<EdgeSettings>,
+}
+
+impl Edge {
+    /// An edge for these use cases.
+    pub fn new(flows: Arc<Flows>, settings: EdgeSettings) -> Self {
+        Self {
+            flows,
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// Puts around `routes` what holds for all of them.
+    pub(crate) fn around(self, routes: Router<Self>) -> Router {
+        let cors = cors(&self.settings.cors);
+        routes
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn_with_state(self.clone(), settle))
+            .layer(cors)
+            .with_state(self)
+    }
+}
+
+async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .filter(|value| acceptable(value))
+        .cloned()
+        .unwrap_or_else(|| new_request_id(&edge));
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let mut response = next.run(request).await;
+    if let Some(problem) = problem_of(&mut response) {
+        let allow = response.headers_mut().remove(ALLOW);
+        response = problem.write(id.to_str().unwrap_or_default());
+        if let Some(allow) = allow {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Nearly every answer holds a token or personal data; the few public ones say so themselves.
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(CACHE_CONTROL).or_insert(no_store);
+    response
+}
+
+/// What the router found out without a handler becomes a problem like any other.
+fn problem_of(response: &mut Response) -> Option<Problem> {
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => Some(problem),
+        None if response.status() == StatusCode::NOT_FOUND => Some((&NOT_FOUND).into()),
+        None if response.status() == StatusCode::METHOD_NOT_ALLOWED => {
+            Some((&METHOD_NOT_ALLOWED).into())
+        }
+        None => None,
+    }
+}
+
+/// A caller's own id is kept if it is 1 to 128 visible ASCII characters.
+fn acceptable(id: &HeaderValue) -> bool {
+    let bytes = id.as_bytes();
+    (1..=128).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
+fn new_request_id(edge: &Edge) -> HeaderValue {
+    let id = edge.flows.new_request_id();
+    HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("none"))
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    // The panic hook has logged where; its message may hold what a client sent.
+    Problem::from(&INTERNAL).into_response()
+}
+
+fn cors(origins: &CorsOrigins) -> CorsLayer {
+    let allow = match origins {
+        CorsOrigins::Loopback => AllowOrigin::predicate(|origin, _| is_loopback(origin)),
+        CorsOrigins::List(list) => {
+            let list = list.iter().filter_map(|origin| origin.parse().ok());
+            AllowOrigin::list(list.collect::<Vec<HeaderValue>>())
+        }
+    };
+    CorsLayer::new()
+        .allow_origin(allow)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_headers([
+            ACCEPT,
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            REQUEST_ID,
+            // Swagger UI sends it with its sign-in.
+            HeaderName::from_static("x-requested-with"),
+        ])
+        .expose_headers([REQUEST_ID, RETRY_AFTER, LOCATION])
+        .max_age(Duration::from_secs(600))
+}
+
+fn is_loopback(origin: &HeaderValue) -> bool {
+    let host_and_port = origin.to_str().ok().and_then(|origin| {
+        origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"))
+    });
+    let host = host_and_port.map(|text| match text.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => text,
+    });
+    matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_origins() {
+        let is = |origin: &str| is_loopback(&origin.parse().unwrap());
+        for origin in [
+            "http://localhost",
+            "http://localhost:8000",
+            "http://127.0.0.1:8000",
+            "https://[::1]:3000",
+            "http://[::1]",
+        ] {
+            assert!(is(origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "http://localhost.evil.org",
+            "http://evil.org:80",
+            "http://127.0.0.1.evil.org:1",
+            "ftp://localhost",
+            "http://localhost:80@evil.org",
+        ] {
+            assert!(!is(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn request_ids_of_callers() {
+        let longest = "x".repeat(128);
+        for (id, accepted) in [
+            ("a", true),
+            (longest.as_str(), true),
+            ("a b", false),
+            ("", false),
+            ("é", false),
+            (&format!("{longest}x"), false),
+        ] {
+            let value = HeaderValue::from_bytes(id.as_bytes()).unwrap();
+            assert_eq!(acceptable(&value), accepted, "{id}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use axum::Json as Answer;
+use axum::extract::State;
+use utoipa::ToSchema;
+
+use crate::answers::TokensAnswer;
+use crate::body::JsonOrForm;
+use crate::context::Context;
+use crate::edge::Edge;
+use crate::fields::{Fields, FromFields};
+use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
+pub(crate) struct RefreshRequest {
+    /// The refresh token.
+    #[schema(example = "cs_rt_…")]
+    refresh_token: String,
+}
+
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes the form; `from_fields` reads it")]
+pub(crate) struct RefreshForm {
+    /// The refresh token.
+    #[schema(example = "cs_rt_…")]
+    refresh_token: String,
+    /// `refresh_token`, if it is sent at all.
+    #[schema(
+        example = "refresh_token",
+        pattern = "^refresh_token$",
+        nullable = false
+    )]
+    grant_type: Option<String>,
+}
+
+pub(super) struct RefreshInput {
+    refresh_token: String,
+    grant_type: Option<String>,
+}
+
+impl FromFields for RefreshInput {
+    fn from_fields(fields: &mut Fields) -> Self {
+        Self {
+            refresh_token: fields.text("refresh_token"),
+            grant_type: fields.form_text("grant_type"),
+        }
+    }
+}
+
+/// Exchange a refresh token
+///
+/// A refresh token is valid once. Within the grace period (30 seconds by default) the same token
+/// gets the same successor again, so that a lost answer or two requests at once sign nobody out; after it, using the
+/// token again ends the session, since somebody must hold a copy.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    operation_id = "refresh",
+    tag = "Signing in",
+    request_body(content((RefreshRequest = "application/json"), (RefreshForm = "application/x-www-form-urlencoded"))),
+    responses((status = 200, description = "New tokens.", body = TokensAnswer)),
+)]
+pub(super) async fn refresh(
+    State(edge): State<Edge>,
+    Context(caller): Context,
+    JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
+) -> Result<Answer<TokensAnswer>, Problem> {
+    let answer = async {
+        if input
+            .grant_type
+            .is_some_and(|grant| grant != "refresh_token")
+        {
+            return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE));
+        }
+        Ok(edge.flows.refresh(&input.refresh_token, &caller).await?)
+    };
+    let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
+    Ok(Answer(tokens.into()))
+}

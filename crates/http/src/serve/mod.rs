@@ -1,0 +1,168 @@
+//! Serving connections: HTTP/1.1 and HTTP/2 without TLS (h2c), with limits against slow and greedy
+//! clients, until told to stop.
+
+mod activity;
+mod timed_stream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::Service;
+
+use activity::Activity;
+use timed_stream::TimedStream;
+
+/// The other end of the connection that a request came on.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerAddress(pub SocketAddr);
+
+/// What one client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; further ones wait to be accepted.
+    pub connections: usize,
+    /// A request's head must have arrived so long after its first byte.
+    pub head: Duration,
+    /// A connection without a request is closed after this.
+    pub idle: Duration,
+    /// A client that takes nothing of its answer for so long is gone.
+    pub stalled_write: Duration,
+    /// On shutdown, requests that have begun may go on for so long.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled_write: Duration::from_secs(30),
+            grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The most bytes that a request's head may have; more is answered with 431.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Serves until `shutdown` resolves, then stops accepting, lets requests that have begun finish
+/// within `limits.grace`, and returns.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    shutdown: impl Future<Output = ()>,
+) {
+    let builder = Arc::new(builder());
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let graceful = GracefulShutdown::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut shutdown => break,
+        };
+        match accepted {
+            Ok((stream, peer, place)) => {
+                let connection = Connection {
+                    stream,
+                    peer,
+                    limits,
+                    router: router.clone(),
+                };
+                let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
+                tokio::spawn(async move {
+                    connection.serve(&builder, watcher).await;
+                    drop(place);
+                });
+            }
+            // Out of file descriptors, most likely: others must close first.
+            Err(error) => {
+                tracing::error!(%error, "cannot accept connections");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.grace, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, place))
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `TimedStream` tells a slow head from an idle connection; hyper's own limit does not.
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEAD)
+        .max_headers(64);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(MAX_HEAD as u32)
+        .max_pending_accept_reset_streams(20)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(20));
+    builder
+}
+
+struct Connection {
+    stream: TcpStream,
+    peer: SocketAddr,
+    limits: Limits,
+    router: Router,
+}
+
+impl Connection {
+    async fn serve(self, builder: &Builder<TokioExecutor>, watcher: Watcher) {
+        let activity = Arc::new(Activity::default());
+        let stream = TimedStream::new(self.stream, self.limits, Arc::clone(&activity));
+        let (router, peer) = (self.router, self.peer);
+        let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let busy = activity.begin();
+            request.extensions_mut().insert(PeerAddress(peer));
+            let answer = router.clone().call(request);
+            async move {
+                let answer = answer.await;
+                drop(busy);
+                answer
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // Clients that go away or send nonsense are no news to anybody.
+        if let Err(error) = watcher.watch(connection).await {
+            tracing::debug!(%peer, error, "connection ended");
+        }
+    }
+}
