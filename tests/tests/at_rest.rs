@@ -109,7 +109,7 @@ async fn a_deleted_user_leaves_nothing(backend: Backend) {
 
     api.me(&session.access)
         .await
-        .expect_problem(401, "invalid_token");
+        .expect_problem(401, "session_revoked");
     assert_eq!(api.refresh(&session.refresh).await.status, 401);
     api.login(&email, PASSWORDS[0])
         .await

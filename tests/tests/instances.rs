@@ -50,7 +50,7 @@ async fn a_sign_out_on_one_is_in_force_on_the_other_within_a_second() {
         .expect(204);
         a.me(&session.access)
             .await
-            .expect_problem(401, "invalid_token");
+            .expect_problem(401, "session_revoked");
         within_promise(scope, async || b.me(&session.access).await.status == 401).await;
         b.refresh(&session.refresh)
             .await

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-/// The server cuts a header off after 10 s, a body after 15 s (its own figures); the rest is for a busy machine.
+/// The server cuts a head and a body off after 10 s each; the rest is for a busy machine.
 const LONGEST: Duration = Duration::from_secs(20);
 
 /// Sends `start`, then one byte of `drip` each half second for as long as the connection holds. Returns what the server

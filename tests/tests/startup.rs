@@ -125,7 +125,7 @@ async fn sessions_survive_a_restart(backend: Backend) {
         api.me(&third.access).await.expect(200);
         api.me(&ended.access)
             .await
-            .expect_problem(401, "invalid_token");
+            .expect_problem(401, "session_revoked");
         api.refresh(&ended.refresh)
             .await
             .expect_problem(401, "session_revoked");
@@ -139,7 +139,7 @@ async fn sessions_survive_a_restart(backend: Backend) {
         .api()
         .me(&third.access)
         .await
-        .expect_problem(401, "invalid_token");
+        .expect_problem(401, "session_revoked");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
