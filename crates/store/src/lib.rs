@@ -18,6 +18,8 @@
 )]
 
 mod announcements;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod keys;
 mod sessions;
 mod users;

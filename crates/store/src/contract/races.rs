@@ -1,0 +1,201 @@
+//! Refreshing against everything that ends sessions. After the acknowledgement of the end nothing
+//! of the session works, whoever came first.
+
+use std::sync::Arc;
+
+use countersign_domain::SessionId;
+use countersign_domain::rotation::EndReason;
+
+use super::kit::*;
+use crate::{
+    Actor, Ended, PasswordSet, Patched, RefreshOutcome, Scope, Session, SetPassword, Store,
+    UserChange,
+};
+
+const ROUNDS: u64 = 20;
+
+pub async fn one_successor_for_64_refreshes<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let one = user(&*a).await;
+    let session = open(&*a, one.id, at(0)).await;
+    for generation in 0..4 {
+        let now = at(100 * (i64::from(generation) + 1));
+        let tasks: Vec<_> = (0..64)
+            .map(|n| {
+                let store = Arc::clone(if n % 2 == 0 { &a } else { &b });
+                tokio::spawn(async move { refreshed(&*store, session.id, generation, now).await })
+            })
+            .collect();
+        let mut rotated = 0;
+        for task in tasks {
+            let refreshed = task.await.unwrap();
+            assert_eq!(refreshed.session.state.generation, generation + 1);
+            rotated += usize::from(refreshed.rotated);
+        }
+        assert_eq!(rotated, 1);
+        let stored = a.session(session.id).await.unwrap().unwrap();
+        assert_eq!(stored.state.generation, generation + 1);
+    }
+}
+
+pub async fn one_announcement_for_64_reuses<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let one = user(&*a).await;
+    let session = open(&*a, one.id, at(0)).await;
+    refreshed(&*a, session.id, 0, at(1)).await;
+    refreshed(&*a, session.id, 1, at(2)).await;
+    let tasks: Vec<_> = (0..64)
+        .map(|n| {
+            let store = Arc::clone(if n % 2 == 0 { &a } else { &b });
+            tokio::spawn(async move { refresh(&*store, session.id, 0, at(3)).await })
+        })
+        .collect();
+    let mut announcements = 0;
+    for task in tasks {
+        match task.await.unwrap() {
+            RefreshOutcome::Reused {
+                announcements: list,
+                ..
+            } => announcements += list.len(),
+            RefreshOutcome::Dead(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(announcements, 1);
+    assert_eq!(announced_sessions(&*b).await, [session.id]);
+}
+
+/// Two clients refresh in a chain, one on each pool, while `end` ends the session. Whatever they
+/// saw meanwhile, once it is acknowledged no generation works any more.
+async fn refresh_against<S, E, F>(a: Arc<S>, b: Arc<S>, end: E)
+where
+    S: Store,
+    E: Fn(Arc<S>, Session) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    for round in 0..ROUNDS {
+        let one = user(&*a).await;
+        let session = open(&*a, one.id, at(0)).await;
+        let clients: Vec<_> = [&a, &b]
+            .map(|store| tokio::spawn(chain(Arc::clone(store), session.id)))
+            .into();
+        wander(round).await;
+        let ended = tokio::spawn(end(Arc::clone(&b), session.clone()));
+        ended.await.unwrap();
+        for generation in 0..400 {
+            // Every token that was ever given out, the newest included, and one ahead.
+            let store = if generation % 2 == 0 { &*a } else { &*b };
+            assert_over(store, session.id, generation).await;
+            let reached = store.session(session.id).await.unwrap();
+            if reached.is_none_or(|stored| stored.state.generation < generation) {
+                break;
+            }
+        }
+        for client in clients {
+            client.await.unwrap();
+        }
+        let stored = a.session(session.id).await.unwrap();
+        assert!(stored.is_none_or(|stored| stored.state.ended.is_some()));
+    }
+}
+
+/// Refreshes until the session is over. One second passes from each to the next, so that the two
+/// clients, of which one may lag by more than a generation, never count as thieves by time.
+async fn chain<S: Store>(store: Arc<S>, session: SessionId) {
+    let mut generation = 0;
+    loop {
+        match refresh(&*store, session, generation, at(1)).await {
+            RefreshOutcome::Refreshed(refreshed) => {
+                generation = refreshed.session.state.generation;
+            }
+            // The other client is more than one ahead: as a thief would be.
+            RefreshOutcome::Reused { .. } => break,
+            RefreshOutcome::Dead(_) | RefreshOutcome::Unknown => break,
+        }
+    }
+}
+
+async fn assert_over<S: Store>(store: &S, session: SessionId, generation: u32) {
+    let outcome = refresh(store, session, generation, at(2)).await;
+    let over = matches!(outcome, RefreshOutcome::Dead(_) | RefreshOutcome::Unknown);
+    assert!(over, "generation {generation}: {outcome:?}");
+}
+
+pub async fn refresh_against_logout<S: Store>(a: Arc<S>, b: Arc<S>) {
+    refresh_against(a, b, |store, session| async move {
+        logout(&*store, session.id, at(1)).await;
+    })
+    .await;
+}
+
+pub async fn refresh_against_logout_of_all<S: Store>(a: Arc<S>, b: Arc<S>) {
+    refresh_against(a, b, |store, session| async move {
+        let (reason, actor, now) = (EndReason::LogoutAll, Actor::Trusted, at(1));
+        let ended = store.end_sessions(session.user_id, Scope::All, reason, actor, now, until(now));
+        assert!(matches!(ended.await.unwrap(), Ended::Ended(_)));
+    })
+    .await;
+}
+
+pub async fn refresh_against_password_change<S: Store>(a: Arc<S>, b: Arc<S>) {
+    refresh_against(a, b, |store, session| async move {
+        let set = SetPassword {
+            expected: Some(hash(1).as_str().to_owned()),
+            hash: hash(2),
+        };
+        let now = at(1);
+        let done = store.set_password(session.user_id, &set, Actor::Trusted, now, until(now));
+        assert!(matches!(done.await.unwrap(), PasswordSet::Set(_)));
+    })
+    .await;
+}
+
+pub async fn refresh_against_disabling<S: Store>(a: Arc<S>, b: Arc<S>) {
+    refresh_against(a, b, |store, session| async move {
+        let disable = UserChange {
+            disabled: Some(true),
+            ..UserChange::default()
+        };
+        let now = at(1);
+        let patched = store.change_user(session.user_id, &disable, Actor::Trusted, now, until(now));
+        assert!(matches!(patched.await.unwrap(), Patched::Changed(..)));
+    })
+    .await;
+}
+
+pub async fn refresh_against_deletion<S: Store>(a: Arc<S>, b: Arc<S>) {
+    refresh_against(a, b, |store, session| async move {
+        let now = at(1);
+        let deleted = store.delete_user(session.user_id, None, Actor::Trusted, now, until(now));
+        deleted.await.unwrap();
+        assert_eq!(store.session(session.id).await.unwrap(), None);
+    })
+    .await;
+}
+
+/// Each acts for itself against the other: one is first, and then the other may not any more.
+pub async fn two_sessions_end_each_other<S: Store>(a: Arc<S>, b: Arc<S>) {
+    for round in 0..ROUNDS {
+        let one = user(&*a).await;
+        let (left, right) = (
+            open(&*a, one.id, at(0)).await,
+            open(&*a, one.id, at(0)).await,
+        );
+        let end = |store: &Arc<S>, actor: SessionId, target: SessionId, seed| {
+            let (store, owner) = (Arc::clone(store), Some(one.id));
+            tokio::spawn(async move {
+                wander(seed).await;
+                let (reason, actor, now) = (EndReason::Revoked, Actor::Session(actor), at(1));
+                let ended = store.end_session(target, owner, reason, actor, now, until(now));
+                ended.await.unwrap()
+            })
+        };
+        let first = end(&a, left.id, right.id, round);
+        let second = end(&b, right.id, left.id, round + 1000);
+        let outcomes = [first.await.unwrap(), second.await.unwrap()];
+        let ended = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Ended::Ended(list) if list.len() == 1))
+            .count();
+        assert_eq!(ended, 1, "{outcomes:?}");
+        assert!(outcomes.contains(&Ended::ActorEnded), "{outcomes:?}");
+    }
+}
