@@ -57,7 +57,7 @@ pub(crate) fn read(jwk: &Value) -> Result<VerificationKey, KeyError> {
                 .as_array()
                 .is_some_and(|all| all.iter().any(|one| one == "verify"))
         });
-    if !for_verifying || matches!(kind, (Some("oct"), ..)) {
+    if !for_verifying {
         return Err(KeyError::Unsupported);
     }
     if members.contains_key("d") {
@@ -71,6 +71,7 @@ pub(crate) fn read(jwk: &Value) -> Result<VerificationKey, KeyError> {
         (Some("OKP"), Some("Ed25519"), Some("EdDSA")) => ed25519(&number("x")?)?,
         (Some("EC"), Some("P-256"), Some("ES256")) => p256(&number("x")?, &number("y")?)?,
         (Some("RSA"), _, Some("RS256")) => rsa(&number("n")?, &number("e")?)?,
+        // Above all `oct`: a document that everybody may read cannot bring a secret.
         _ => return Err(KeyError::Unsupported),
     };
     match members.get("kid") {
