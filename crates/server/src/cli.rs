@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
-/// A self-hosted authentication server.
+/// A self-hosted authentication server
+///
+/// Registers users, signs them in, keeps them signed in and signs them out. Settings come from the
+/// environment, `.env` and `countersign.toml`; `countersign config show` tells which.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 pub struct Cli {
@@ -27,9 +31,144 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 69 database unavailable, 77 not per
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the server until SIGTERM or SIGINT
+    Serve,
+    /// Bring the database schema up to date
+    Migrate {
+        /// Only print what would be executed and what it locks
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Create, find, change and remove users
+    #[command(subcommand)]
+    User(UserCommand),
+    /// List and end sessions
+    #[command(subcommand)]
+    Session(SessionCommand),
+    /// List and rotate signing keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Check settings, storage, clock, keys and permissions, and say what to do
+    Doctor,
+    /// Print the API description (OpenAPI 3.1)
+    Openapi,
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// The commands about users. USER is an id or an e-mail address.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Create a user; asks for the password
+    Create {
+        /// The e-mail address
+        email: String,
+        /// A display name
+        #[arg(long)]
+        name: Option<String>,
+        /// A role; may be given several times
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<String>,
+        /// How the password comes
+        #[command(flatten)]
+        password: PasswordSource,
+        /// Make a user who cannot sign in by password
+        #[arg(long, conflicts_with = "password_stdin")]
+        no_password: bool,
+    },
+    /// List users, the oldest first
+    List {
+        /// How many at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+        /// Begin after the user with this id
+        #[arg(long, value_name = "ID")]
+        after: Option<uuid::Uuid>,
+    },
+    /// Show one user
+    Show {
+        /// Id or e-mail address
+        user: String,
+    },
+    /// Disable an account and end its sessions
+    Disable {
+        /// Id or e-mail address
+        user: String,
+    },
+    /// Enable an account again
+    Enable {
+        /// Id or e-mail address
+        user: String,
+    },
+    /// Delete a user and everything that belongs to it
+    Delete {
+        /// Id or e-mail address
+        user: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Set a password and end the user's sessions; asks for the password
+    SetPassword {
+        /// Id or e-mail address
+        user: String,
+        /// How the password comes
+        #[command(flatten)]
+        password: PasswordSource,
+    },
+    /// End all sessions of a user
+    SignOut {
+        /// Id or e-mail address
+        user: String,
+    },
+}
+
+/// How a password comes in: never as an argument, where every process could read it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct PasswordSource {
+    /// Read the password from the first line of standard input instead of asking
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+/// The commands about sessions.
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// List the live sessions of a user, the newest first
+    List {
+        /// Id or e-mail address
+        user: String,
+        /// How many at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// End a session
+    Revoke {
+        /// The session's id: the `sid` claim of its tokens
+        id: uuid::Uuid,
+    },
+}
+
+/// The commands about signing keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List the signing keys
+    List,
+    /// Make the next signing key: published now, in use ten minutes later
+    Rotate {
+        /// A private key may have leaked: use the new key at once, and refuse every access token
+        /// signed by another
+        #[arg(long)]
+        emergency: bool,
+    },
 }
 
 /// The commands about settings.

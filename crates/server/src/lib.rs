@@ -2,28 +2,37 @@
 
 #![warn(missing_docs)]
 
+pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;
 pub mod exit;
+mod failure;
+mod logging;
+mod output;
 pub mod settings;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-use cli::{Cli, Command};
+use cli::Cli;
+use commands::Output;
 use exit::Exit;
+pub use failure::Failure;
 use settings::Sources;
 
 /// Runs the command line in the working directory.
 pub fn run(cli: Cli) -> Exit {
-    let (mut out, mut err) = (io::stdout().lock(), io::stderr().lock());
-    let done = match &cli.command {
-        Command::Config(command) => {
-            let sources = Sources::read(Path::new("."), cli.config);
-            commands::config::run(command, cli.json, sources, &mut out, &mut err)
-        }
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut output = Output {
+        out: &mut out,
+        err: &mut err,
+        json: cli.json,
     };
+    let config = cli.config;
+    let done = commands::run(cli.command, &mut output, || {
+        Sources::read(Path::new("."), config)
+    });
     match done.and_then(|exit| out.flush().map(|()| exit)) {
         Ok(exit) => exit,
         // Whoever read the output has seen enough, as in `countersign config show | head`.

@@ -1,3 +1,98 @@
-//! The operator's commands, one file each.
+//! One file per command.
 
 pub mod config;
+mod doctor;
+mod keys;
+mod migrate;
+mod password;
+mod serve;
+mod session;
+mod user;
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::{self, Loaded, Problem, Sources};
+
+/// Where a command writes, and how.
+pub struct Output<'a> {
+    /// Answers.
+    pub out: &'a mut dyn Write,
+    /// Everything else.
+    pub err: &'a mut dyn Write,
+    /// As JSON.
+    pub json: bool,
+}
+
+/// Runs a command. `sources` reads where settings come from.
+pub fn run(
+    command: Command,
+    output: &mut Output<'_>,
+    sources: impl FnOnce() -> Result<Sources, Vec<Problem>>,
+) -> io::Result<Exit> {
+    match command {
+        Command::Config(command) => {
+            config::run(&command, output.json, sources(), output.out, output.err)
+        }
+        Command::Openapi => {
+            let document = countersign_http::openapi();
+            let text = document.to_pretty_json().map_err(io::Error::other)?;
+            writeln!(output.out, "{text}")?;
+            Ok(Exit::Ok)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut output.out);
+            Ok(Exit::Ok)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut output.out)?;
+            Ok(Exit::Ok)
+        }
+        Command::Doctor => doctor::run(sources(), output),
+        command => match sources().and_then(|sources| settings::load(&sources)) {
+            Ok(loaded) => with_settings(command, loaded, output),
+            Err(problems) => {
+                config::print_problems(&problems, output.err)?;
+                Ok(Exit::Settings)
+            }
+        },
+    }
+}
+
+fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> io::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let settings = loaded.settings;
+    if matches!(command, Command::Serve) {
+        config::print_warnings(&loaded.warnings, output.err)?;
+    }
+    let done = runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(settings).await,
+            Command::Migrate { plan } => migrate::run(&settings, plan, output).await,
+            Command::User(command) => user::run(&settings, command, output).await,
+            Command::Session(command) => session::run(&settings, command, output).await,
+            Command::Keys(command) => keys::run(&settings, command, output).await,
+            // Answered above, without settings.
+            _ => Ok(()),
+        }
+    });
+    match done {
+        Ok(()) => Ok(Exit::Ok),
+        Err(failure) => fail(&failure, output),
+    }
+}
+
+fn fail(failure: &Failure, output: &mut Output<'_>) -> io::Result<Exit> {
+    match output.json {
+        true => output::json(output.err, &serde_json::json!({"error": failure.message}))?,
+        false => writeln!(output.err, "error: {failure}")?,
+    }
+    Ok(failure.exit)
+}

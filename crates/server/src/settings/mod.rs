@@ -133,7 +133,7 @@ pub enum Signing {
 /// How new passwords are hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PasswordHasher {
-    /// bcrypt with this cost, 4 to 31.
+    /// bcrypt with this cost, 4 to 20.
     Bcrypt {
         /// Cost, as a power of two.
         rounds: u32,

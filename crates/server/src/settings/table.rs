@@ -112,11 +112,11 @@ settings! {
     "Passwords" {
         PASSWORD_HASHER: Kind::Choice(&["bcrypt", "argon2id"]), Text("bcrypt"),
             "How new passwords are hashed; others are rehashed at the next sign-in.";
-        BCRYPT_ROUNDS: Kind::Number { min: 4, max: 31, unit: "rounds, as a power of two" }, Text("12"),
+        BCRYPT_ROUNDS: Kind::Number { min: 4, max: 20, unit: "rounds, as a power of two" }, Text("12"),
             "The cost of bcrypt; each step doubles the time of a sign-in.";
         ARGON2_MEMORY_KIB: Kind::Number { min: 1024, max: 1_048_576, unit: "KiB" }, Text("19456"),
             "The memory that one argon2id hash uses.";
-        ARGON2_ITERATIONS: Kind::Number { min: 1, max: 100, unit: "passes" }, Text("2"),
+        ARGON2_ITERATIONS: Kind::Number { min: 1, max: 64, unit: "passes" }, Text("2"),
             "How often argon2id goes over its memory.";
         ARGON2_PARALLELISM: Kind::Number { min: 1, max: 16, unit: "lanes" }, Text("1"),
             "How many lanes argon2id divides its memory into.";

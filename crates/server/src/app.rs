@@ -1,0 +1,135 @@
+//! Wiring: from settings to a store and the use cases over it. The only place that names concrete
+//! backends.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_domain::password::Scheme;
+use countersign_domain::rotation::RotationPolicy;
+use countersign_flows::clock::SystemClock;
+use countersign_flows::hashing::PoolSettings;
+use countersign_flows::keys::SigningSecret;
+use countersign_flows::random::{self, SystemRandom};
+use countersign_flows::{Flows, Policy, Secrets};
+use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
+use countersign_token::Algorithm;
+use jiff::SignedDuration;
+
+use crate::data_dir;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::settings::{Database, PasswordHasher, Settings, Signing};
+
+/// Opens the database, whatever its schema, unless that is newer than this binary.
+pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
+    let database = match &settings.database {
+        Database::Sqlite { path } => {
+            data_dir::prepare(&settings.data_dir)?;
+            SqlDatabase::Sqlite(path.clone())
+        }
+        Database::Postgres { url } => SqlDatabase::Postgres(url.expose().to_owned()),
+    };
+    let pools = Pools {
+        max_connections: settings.database_max_connections,
+    };
+    Ok(SqlStore::connect(&database, pools).await?)
+}
+
+/// Brings the schema up to date, or insists that it is, as the settings say.
+pub async fn ready_schema(settings: &Settings, store: &SqlStore) -> Result<(), Failure> {
+    if settings.migrate_at_start {
+        let applied = store.migrate().await?;
+        if !applied.is_empty() {
+            tracing::info!(count = applied.len(), "applied migrations");
+        }
+        return Ok(());
+    }
+    match store.schema().await? {
+        SchemaState::Current => Ok(()),
+        SchemaState::Behind { pending } => Err(Failure::with(
+            Exit::Settings,
+            format!(
+                "the database lacks {pending} migrations and `COUNTERSIGN_MIGRATE` is `off`: run `countersign migrate`"
+            ),
+        )),
+    }
+}
+
+/// Opens the use cases over a store whose schema is ready.
+pub async fn open(settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
+    let random = SystemRandom;
+    let hs256 = match &settings.signing {
+        Signing::Hs256(secret) => Some(SigningSecret::new(secret.expose().as_bytes().to_vec())),
+        _ => None,
+    };
+    let secrets = Secrets {
+        root: data_dir::root_secret(settings, random::bytes(&random))?,
+        hs256,
+    };
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(random));
+    let flows = Flows::open(
+        Arc::new(store),
+        clock,
+        random,
+        policy(settings),
+        secrets,
+        pool(settings),
+    );
+    Ok(flows.await?)
+}
+
+/// What operators' commands work on: the settings' database, with its schema brought up to date.
+pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
+    let store = connect(settings).await?;
+    ready_schema(settings, &store).await?;
+    open(settings, store).await
+}
+
+fn policy(settings: &Settings) -> Policy {
+    Policy {
+        issuer: settings.issuer.clone(),
+        audience: settings.audience.clone(),
+        algorithm: match settings.signing {
+            Signing::EdDsa => Algorithm::EdDsa,
+            Signing::Es256 => Algorithm::Es256,
+            Signing::Rs256 => Algorithm::Rs256,
+            Signing::Hs256(_) => Algorithm::Hs256,
+        },
+        access_lifetime: signed(settings.access_token_lifetime),
+        rotation: RotationPolicy {
+            grace: signed(settings.refresh_grace),
+            idle: signed(settings.session_idle),
+        },
+        session_lifetime: signed(settings.session_lifetime),
+    }
+}
+
+fn pool(settings: &Settings) -> PoolSettings {
+    PoolSettings {
+        scheme: scheme(settings),
+        workers: NonZeroUsize::new(settings.hash_workers).unwrap_or(NonZeroUsize::MIN),
+        longest_wait: settings.hash_queue,
+    }
+}
+
+/// How the settings want passwords hashed.
+pub fn scheme(settings: &Settings) -> Scheme {
+    match settings.password_hasher {
+        PasswordHasher::Bcrypt { rounds } => Scheme::Bcrypt { cost: rounds },
+        PasswordHasher::Argon2id {
+            memory_kib,
+            iterations,
+            parallelism,
+        } => Scheme::Argon2id {
+            memory_kib,
+            iterations,
+            parallelism,
+        },
+    }
+}
+
+/// The settings bound every duration to years.
+fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}

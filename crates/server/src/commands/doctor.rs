@@ -1,0 +1,257 @@
+//! `countersign doctor`: looks at everything that a server needs, and says what to do.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use countersign_domain::password::PresentedPassword;
+use countersign_flows::clock::{Clock, SystemClock};
+use countersign_flows::keys::KeyStatus;
+use countersign_store_sql::SchemaState;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::Output;
+use crate::app;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output;
+use crate::settings::{self, Database, Problem, Settings, Signing, Sources};
+
+/// No clock that is right shows a time before this version was made: 2026-11-01.
+const MADE: i64 = 1_793_491_200;
+
+/// One sign-in should not take longer than this.
+const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Good,
+    Warning,
+    Bad,
+}
+
+impl Verdict {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Warning => "warning",
+            Self::Bad => "error",
+        }
+    }
+}
+
+struct Finding {
+    check: &'static str,
+    verdict: Verdict,
+    text: String,
+}
+
+/// What was found, in the order of looking.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, check: &'static str, verdict: Verdict, text: impl Into<String>) {
+        self.0.push(Finding {
+            check,
+            verdict,
+            text: text.into(),
+        });
+    }
+}
+
+pub(super) fn run(
+    sources: Result<Sources, Vec<Problem>>,
+    output: &mut Output<'_>,
+) -> io::Result<Exit> {
+    let mut findings = Findings::default();
+    let loaded = sources.and_then(|sources| settings::load(&sources));
+    let mut exit = Exit::Ok;
+    match loaded {
+        Ok(loaded) => {
+            for warning in &loaded.warnings {
+                findings.add("settings", Verdict::Warning, warning.to_string());
+            }
+            if loaded.warnings.is_empty() {
+                findings.add("settings", Verdict::Good, "valid");
+            }
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            permissions(&loaded.settings, &mut findings);
+            if let Err(failure) = runtime.block_on(storage(&loaded.settings, &mut findings)) {
+                exit = failure.exit;
+                findings.add("storage", Verdict::Bad, failure.message);
+            }
+            hashing(&loaded.settings, &mut findings);
+        }
+        Err(problems) => {
+            exit = Exit::Settings;
+            for problem in &problems {
+                findings.add("settings", Verdict::Bad, problem.to_string());
+            }
+        }
+    }
+    if exit == Exit::Ok
+        && findings
+            .0
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Bad)
+    {
+        exit = Exit::Failure;
+    }
+    show(&findings, output)?;
+    Ok(exit)
+}
+
+/// The files that hold secrets must be the server's alone.
+fn permissions(settings: &Settings, findings: &mut Findings) {
+    let mut private = vec![
+        (settings.data_dir.clone(), "700"),
+        (settings.data_dir.join("root-secret"), "600"),
+        (".env".into(), "600"),
+    ];
+    if let Database::Sqlite { path } = &settings.database {
+        private.push((path.clone(), "600"));
+    }
+    let mut open = false;
+    for (path, wanted) in private {
+        if let Some(mode) = open_mode(&path) {
+            open = true;
+            let path = path.display();
+            findings.add(
+                "permissions",
+                Verdict::Warning,
+                format!(
+                    "`{path}` is open to other users (mode {mode:o}): run `chmod {wanted} {path}`"
+                ),
+            );
+        }
+    }
+    if !open {
+        findings.add(
+            "permissions",
+            Verdict::Good,
+            "no file with secrets is open to other users",
+        );
+    }
+}
+
+/// The mode of a file that others may read or write; `None`: they may not, or there is none.
+fn open_mode(path: &Path) -> Option<u32> {
+    let mode = std::fs::metadata(path).ok()?.mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+    let started = now();
+    let store = app::connect(settings).await?;
+    let took = started.elapsed().as_millis();
+    findings.add(
+        "storage",
+        Verdict::Good,
+        format!("the database answers ({took} ms to connect)"),
+    );
+    if let SchemaState::Behind { pending } = store.schema().await? {
+        let text = format!(
+            "{pending} migrations are missing: run `countersign migrate`, or start the server"
+        );
+        findings.add("schema", Verdict::Warning, text);
+        clock(None, findings);
+        return Ok(());
+    }
+    findings.add("schema", Verdict::Good, "current");
+    let flows = app::open(settings, store).await?;
+    let keys = flows.signing_keys().await?;
+    clock(keys.iter().map(|key| key.created_at).max(), findings);
+    let signing = keys
+        .iter()
+        .filter(|key| key.status == KeyStatus::Signing)
+        .count();
+    match (&settings.signing, signing) {
+        (Signing::Hs256(_), _) => findings.add("keys", Verdict::Good, "HS256 with `JWT_SECRET`"),
+        (_, 0) => findings.add(
+            "keys",
+            Verdict::Bad,
+            "no key signs: run `countersign keys rotate --emergency`",
+        ),
+        (_, _) => findings.add(
+            "keys",
+            Verdict::Good,
+            format!("{} published, one signs", keys.len()),
+        ),
+    }
+    Ok(())
+}
+
+/// A clock that is behind makes tokens that never seem to expire; one that is behind the database
+/// has been stepped back, or belongs to another machine than those that wrote it.
+fn clock(newest: Option<Timestamp>, findings: &mut Findings) {
+    let now = SystemClock.now();
+    if now.as_second() < MADE {
+        let text = format!(
+            "the clock is wrong: {}; set it, best by NTP",
+            output::time(now)
+        );
+        findings.add("clock", Verdict::Bad, text);
+    } else if newest.is_some_and(|newest| newest > now) {
+        let text =
+            "the clock is behind the database's newest key; set it on every machine, best by NTP";
+        findings.add("clock", Verdict::Bad, text);
+    } else {
+        findings.add("clock", Verdict::Good, output::time(now));
+    }
+}
+
+/// What a sign-in costs on this machine.
+fn hashing(settings: &Settings, findings: &mut Findings) {
+    let stand_in = app::scheme(settings).stand_in();
+    let started = now();
+    let _ = stand_in.verify(&PresentedPassword::new("measured once"));
+    let took = started.elapsed();
+    let rate = settings.hash_workers as f64 / took.as_secs_f64().max(1e-6);
+    let text = format!(
+        "one password takes {} ms; about {rate:.1} sign-ins a second",
+        took.as_millis()
+    );
+    match took > SLOW_SIGN_IN {
+        true => findings.add(
+            "hashing",
+            Verdict::Warning,
+            format!("{text}: lower `BCRYPT_ROUNDS`"),
+        ),
+        false => findings.add("hashing", Verdict::Good, text),
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "measures how long this machine takes"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn show(findings: &Findings, output: &mut Output<'_>) -> io::Result<()> {
+    if output.json {
+        let items = findings.0.iter().map(|finding| {
+            json!({"check": finding.check, "verdict": finding.verdict.as_str(), "text": finding.text})
+        });
+        let items: Vec<_> = items.collect();
+        return output::json(output.out, &json!({"findings": items}));
+    }
+    let rows = findings.0.iter().map(|finding| {
+        vec![
+            finding.check.to_owned(),
+            finding.verdict.as_str().to_owned(),
+            finding.text.clone(),
+        ]
+    });
+    output::table(
+        output.out,
+        &["check", "verdict", "finding"],
+        &rows.collect::<Vec<_>>(),
+    )
+}

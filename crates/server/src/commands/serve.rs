@@ -1,0 +1,152 @@
+//! `countersign serve`.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_flows::Flows;
+use countersign_http::{
+    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
+    public_router,
+};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::app;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::logging;
+use crate::settings::{CorsOrigins, Settings};
+
+/// How often an instance looks for what others have announced. Twice a second keeps the promise
+/// of one second with room to spare.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
+    logging::start(&settings);
+    let public = bind("COUNTERSIGN_ADDR", settings.addr).await?;
+    let operator = match settings.ops_addr {
+        Some(addr) => Some(bind("COUNTERSIGN_OPS_ADDR", addr).await?),
+        None => None,
+    };
+    let addr = public.local_addr()?;
+    // Port 0 asks for any free port; a default issuer then names the one that was given.
+    if settings.addr.port() == 0 && settings.issuer == format!("http://{}", settings.addr) {
+        settings.issuer = format!("http://{addr}");
+    }
+    let store = app::connect(&settings).await?;
+    app::ready_schema(&settings, &store).await?;
+    let flows = Arc::new(app::open(&settings, store.clone()).await?);
+
+    let (stop, stopped) = watch::channel(false);
+    let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let edge = Edge::new(flows, edge_settings(&settings));
+    let limits = Limits {
+        connections: settings.max_connections,
+        ..Limits::default()
+    };
+    let public_server = countersign_http::serve(
+        public,
+        public_router(edge.clone()),
+        limits,
+        wait(stopped.clone()),
+    );
+    let operator_addr = operator.as_ref().map(TcpListener::local_addr).transpose()?;
+    let operator_server = async {
+        if let Some(listener) = operator {
+            countersign_http::serve(listener, operator_router(edge), limits, wait(stopped)).await;
+        }
+    };
+    let stopping = async {
+        let signal = stop_signal().await;
+        tracing::info!(signal, "stopping: requests in flight have 10 seconds");
+        // Received by both servers and the follower, unless they have ended already.
+        let _ = stop.send(true);
+    };
+    announce(&settings, addr, operator_addr);
+    tokio::join!(public_server, operator_server, stopping);
+    let _ = following.await;
+    store.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn announce(settings: &Settings, addr: SocketAddr, operator: Option<SocketAddr>) {
+    tracing::info!("listening on http://{addr}");
+    if let Some(operator) = operator {
+        tracing::info!("operator's listener on http://{operator}");
+    }
+    tracing::info!(
+        "API description and a page to try it on {}/docs",
+        settings.issuer.trim_end_matches('/')
+    );
+}
+
+async fn bind(setting: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addr).await.map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::Failure,
+        };
+        Failure::with(exit, format!("cannot listen on {addr} ({error}): set `{setting}` to a free address of this machine"))
+    })
+}
+
+fn edge_settings(settings: &Settings) -> EdgeSettings {
+    EdgeSettings {
+        issuer: settings.issuer.clone(),
+        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
+        cors: match &settings.cors_origins {
+            CorsOrigins::Off => EdgeCors::List(Vec::new()),
+            CorsOrigins::Loopback => EdgeCors::Loopback,
+            CorsOrigins::List(list) => EdgeCors::List(list.clone()),
+        },
+    }
+}
+
+/// Follows what is announced until stopped. A failure is told once, not twice a second.
+async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(FOLLOW_EVERY) => {}
+            _ = stopped.changed() => return,
+        }
+        match flows.follow().await {
+            Ok(()) if failing => {
+                failing = false;
+                tracing::info!("following announcements again");
+            }
+            Ok(()) => {}
+            Err(error) if !failing => {
+                failing = true;
+                tracing::warn!(%error, "cannot follow announcements");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+fn wait(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> {
+    async move {
+        // An error means that the sender is gone, and with it the process's main task.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+/// Resolves with the name of the signal that asks to stop.
+async fn stop_signal() -> &'static str {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("cannot listen for signals; only SIGKILL will end this process");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
