@@ -39,10 +39,7 @@ pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
 /// Brings the schema up to date, or insists that it is, as the settings say.
 pub async fn ready_schema(settings: &Settings, store: &SqlStore) -> Result<(), Failure> {
     if settings.migrate_at_start {
-        let applied = store.migrate().await?;
-        if !applied.is_empty() {
-            tracing::info!(count = applied.len(), "applied migrations");
-        }
+        store.migrate().await?;
         return Ok(());
     }
     match store.schema().await? {

@@ -60,8 +60,11 @@ pub enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page
+    Man {
+        /// The command that it is about, such as `user create`; none: `countersign` itself
+        command: Vec<String>,
+    },
 }
 
 /// The commands about users. USER is an id or an e-mail address.

@@ -49,10 +49,7 @@ pub fn run(
             clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut output.out);
             Ok(Exit::Ok)
         }
-        Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut output.out)?;
-            Ok(Exit::Ok)
-        }
+        Command::Man { command } => manual_page(&command, output),
         Command::Doctor => doctor::run(sources(), output),
         command => match sources().and_then(|sources| settings::load(&sources)) {
             Ok(loaded) => with_settings(command, loaded, output),
@@ -62,6 +59,26 @@ pub fn run(
             }
         },
     }
+}
+
+fn manual_page(command: &[String], output: &mut Output<'_>) -> io::Result<Exit> {
+    let mut page = Cli::command();
+    // Gives every command its full name, as in `countersign-user-create`.
+    page.build();
+    for name in command {
+        match page.find_subcommand(name) {
+            Some(found) => page = found.clone(),
+            None => {
+                writeln!(
+                    output.err,
+                    "error: there is no such command: see `countersign --help`"
+                )?;
+                return Ok(Exit::Usage);
+            }
+        }
+    }
+    clap_mangen::Man::new(page).render(&mut output.out)?;
+    Ok(Exit::Ok)
 }
 
 fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> io::Result<Exit> {
