@@ -98,7 +98,7 @@ pub(crate) async fn migrate(db: &Db) -> Result<Vec<i64>, SchemaError> {
 
 /// Takes the lock anew for each migration, so that processes that start together share the work
 /// and none waits for longer than one migration takes.
-async fn migrate_to(db: &Db, known: &[Migration]) -> Result<Vec<i64>, SchemaError> {
+pub(crate) async fn migrate_to(db: &Db, known: &[Migration]) -> Result<Vec<i64>, SchemaError> {
     let mut done = Vec::new();
     while !pending(db, known).await?.is_empty() {
         let mut tx = db.begin_migration().await?;

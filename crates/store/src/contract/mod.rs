@@ -1,6 +1,6 @@
 //! The contract suite: what the traits promise, as tests that every backend runs.
 //!
-//! ```ignore
+//! ```text
 //! async fn fresh() -> (MyStore, MyStore, Guard) { … }
 //! countersign_store::contract_suite!(my_store, fresh);
 //! ```
