@@ -2,10 +2,17 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
+use std::sync::mpsc::RecvTimeoutError;
+
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::server::Server;
+
+/// A command that has not ended by then is killed.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// How a command ended.
 #[derive(Debug)]
@@ -34,7 +41,17 @@ impl Server {
             .take()
             .expect("piped")
             .write_all(input.as_bytes());
+        let pid = Pid::from_child(&child);
+        let (ended, watch) = std::sync::mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            // Not waited for by anybody yet, so the id still belongs to the command.
+            if watch.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
         let output = child.wait_with_output().expect("output");
+        drop(ended);
+        watchdog.join().expect("watchdog");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
         Outcome {
             code: output.status.code(),
