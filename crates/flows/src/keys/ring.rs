@@ -102,15 +102,17 @@ impl KeyRing {
     }
 
     /// The key that signs at `now`: the newest active one of the configured algorithm, or, while
-    /// that algorithm's first key is only published, of any.
+    /// that algorithm's first key is only published, of any. A clock that stands before all of them
+    /// was set back, or is behind that of the instance that made the first key: then the oldest
+    /// signs, since refusing everybody would help nobody.
     pub fn signer(&self, now: Timestamp) -> Option<&SigningKey> {
-        self.signers
-            .iter()
-            .filter(|signer| signer.activates_at <= now)
+        let active = self.signers.iter().filter(|s| s.activates_at <= now);
+        active
             .max_by_key(|signer| {
                 let preferred = signer.key.algorithm() == self.algorithm;
                 (preferred, signer.activates_at)
             })
+            .or_else(|| self.signers.iter().min_by_key(|s| s.activates_at))
             .map(|signer| &signer.key)
     }
 
