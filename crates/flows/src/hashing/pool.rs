@@ -40,7 +40,8 @@ struct Shared {
     filled: Condvar,
     /// Moving average of the time that one task takes, in nanoseconds.
     task_nanos: AtomicU64,
-    /// Tasks computed so far.
+    /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
+    /// finds it counted.
     computed: AtomicU64,
 }
 
@@ -122,7 +123,7 @@ impl HashPool {
         .await
     }
 
-    /// How many hashes have been computed, for tests that compare the work of two requests and
+    /// How many hashes have been taken up, for tests that compare the work of two requests and
     /// for metrics.
     pub fn computed(&self) -> u64 {
         self.shared.computed.load(Ordering::Relaxed)
@@ -226,6 +227,7 @@ impl Shared {
         while let Some(task) = queue.waiting.pop_front() {
             if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
                 queue.running += 1;
+                self.computed.fetch_add(1, Ordering::Relaxed);
                 return Some(task.work);
             }
         }
@@ -233,7 +235,6 @@ impl Shared {
     }
 
     fn finished(&self, tasks: usize, took: Duration) {
-        self.computed.fetch_add(tasks as u64, Ordering::Relaxed);
         let each = took.as_nanos() as u64 / tasks as u64;
         let average = self.task_nanos.load(Ordering::Relaxed);
         let next = average - average / 8 + each / 8;
