@@ -10,8 +10,8 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use countersign_flows::Flows;
 use http::header::{
-    ACCEPT, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION,
+    CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,6 +22,15 @@ use crate::context::RequestId;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a problem keeps of the answer in whose place it is written: what the router and the CORS
+/// rules had to say.
+const KEPT: [HeaderName; 4] = [
+    ALLOW,
+    VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+];
 
 /// What the edge needs to know of the settings.
 #[derive(Clone, Debug)]
@@ -64,8 +73,8 @@ impl Edge {
         let cors = cors(&self.settings.cors);
         routes
             .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn_with_state(self.clone(), settle))
             .layer(cors)
+            .layer(from_fn_with_state(self.clone(), settle))
             .with_state(self)
     }
 }
@@ -80,11 +89,13 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.run(request).await;
     if let Some(problem) = problem_of(&mut response) {
-        let allow = response.headers_mut().remove(ALLOW);
+        let found = std::mem::take(response.headers_mut());
         response = problem.write(id.to_str().unwrap_or_default());
-        if let Some(allow) = allow {
-            response.headers_mut().insert(ALLOW, allow);
-        }
+        let kept = KEPT.into_iter().filter_map(|name| {
+            let value = found.get(&name)?.clone();
+            Some((name, value))
+        });
+        response.headers_mut().extend(kept);
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
