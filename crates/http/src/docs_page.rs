@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -42,7 +43,8 @@ pub(crate) fn assets() -> Router<Edge> {
     Router::new().route("/docs/{file}", get(asset))
 }
 
-async fn asset(Path(file): Path<String>) -> Result<Response, Problem> {
+async fn asset(file: Result<Path<String>, PathRejection>) -> Result<Response, Problem> {
+    let Path(file) = file.map_err(|_| &NOT_FOUND)?;
     let cache = (CACHE_CONTROL, "public, max-age=300".to_owned());
     if file == "docs.js" {
         let kind = (CONTENT_TYPE, "text/javascript; charset=utf-8".to_owned());

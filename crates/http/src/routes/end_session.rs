@@ -1,3 +1,4 @@
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use countersign_domain::SessionId;
 use http::StatusCode;
@@ -21,9 +22,9 @@ use crate::problem::{Problem, SESSION_NOT_FOUND};
 pub(super) async fn end_session(
     State(edge): State<Edge>,
     Bearer(who): Bearer,
-    Path(id): Path<String>,
+    id: Result<Path<SessionId>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
-    let id: SessionId = id.parse().map_err(|_| &SESSION_NOT_FOUND)?;
+    let Path(id) = id.map_err(|_| &SESSION_NOT_FOUND)?;
     edge.flows.end_session(&who, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
