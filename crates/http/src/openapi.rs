@@ -114,7 +114,9 @@ pub fn openapi() -> OpenApi {
         components.schemas.insert(name.into_owned(), schema);
     }
     for (name, scheme) in security_schemes() {
-        components.security_schemes.insert(name.to_owned(), scheme.into());
+        components
+            .security_schemes
+            .insert(name.to_owned(), scheme.into());
     }
     for item in document.paths.paths.values_mut() {
         let operations = [
@@ -160,7 +162,8 @@ fn describe(operation: &mut Operation) {
             .copied()
             .filter(|k| k.status == status)
             .collect();
-        let response = problem_response(&of_status, status == 400 && takes_form);
+        let as_oauth = takes_form && (status == 400 || status >= 500);
+        let response = problem_response(&of_status, as_oauth);
         let responses = &mut operation.responses.responses;
         responses.insert(status.to_string(), RefOr::T(response));
     }
@@ -199,7 +202,7 @@ fn problem_response(kinds: &[&Kind], also_oauth: bool) -> Response {
     if also_oauth {
         let content = ContentBuilder::new()
             .schema(Some(schema()))
-            .example(Some(oauth_example()));
+            .example(Some(oauth_example(kinds)));
         response = response.content("application/json", content.build());
     }
     if kinds.iter().any(|kind| kind.challenge.is_some()) {
@@ -233,11 +236,15 @@ fn example(kind: &Kind) -> Value {
     example
 }
 
-/// What a client is told that posted a form.
-fn oauth_example() -> Value {
-    let mut example = example(&problem::INVALID_CREDENTIALS);
-    example["status"] = json!(400);
-    example["error"] = json!("invalid_grant");
+/// What a client is told that posted a form: under 400 what it has most often done wrong.
+fn oauth_example(kinds: &[&Kind]) -> Value {
+    let kind = match kinds.first() {
+        Some(kind) if kind.status >= 500 => kind,
+        _ => &problem::INVALID_CREDENTIALS,
+    };
+    let mut example = example(kind);
+    example["status"] = json!(if kind.status >= 500 { kind.status } else { 400 });
+    example["error"] = json!(kind.oauth);
     example["error_description"] = example["detail"].clone();
     example
 }
