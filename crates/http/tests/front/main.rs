@@ -1,0 +1,25 @@
+//! Tests through the front door: the real router over a database in memory, with a clock that
+//! tests move and randomness that repeats itself.
+
+mod answer;
+mod app;
+mod request;
+mod rules;
+
+mod bearer_headers;
+mod bodies;
+mod common_rules;
+mod cors;
+mod document;
+mod failed_sign_ins;
+mod forms;
+mod instances;
+mod life_of_a_session;
+mod life_of_an_account;
+mod logout_scopes;
+mod mass_assignment;
+mod rehash;
+mod reuse;
+mod routes;
+mod signing_keys;
+mod trouble;

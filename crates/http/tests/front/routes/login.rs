@@ -1,0 +1,267 @@
+use countersign_store::UserChange;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use crate::answer::Answer;
+use crate::app::{App, PASSWORD};
+
+async fn post_form(app: &App, form: &str) -> Answer {
+    app.post("/auth/login").form(form).send().await
+}
+
+/// Ada, whose account an operator has disabled.
+async fn disabled() -> App {
+    let app = App::new().await;
+    app.register("ada@example.org").await;
+    let users = app.flows.users();
+    let ada = users
+        .get_by_email("ada@example.org")
+        .await
+        .unwrap()
+        .unwrap();
+    let change = UserChange {
+        disabled: Some(true),
+        ..UserChange::default()
+    };
+    users.update(ada.id, change).await.unwrap();
+    app
+}
+
+#[tokio::test]
+async fn json() {
+    let app = App::new().await;
+    app.register("ada@example.org").await;
+    assert_snapshot!(app.login("ADA@example.org", PASSWORD).await, @r#"
+    200 OK
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+
+    {
+      "access_token": "[random]",
+      "expires_in": 900,
+      "refresh_expires_in": 2592000,
+      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAAHiEGnQkTjakn-LXCFKx7x7t39zLlRUhs2pg_hV-BX0D",
+      "scope": "",
+      "token_type": "Bearer"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_form() {
+    let app = App::new().await;
+    app.register("ada@example.org").await;
+    let form = "grant_type=password&username=ada%40example.org\
+        &password=correct+horse+battery+staple&scope=admin&client_id=x";
+    assert_snapshot!(post_form(&app, form).await, @r#"
+    200 OK
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+
+    {
+      "access_token": "[random]",
+      "expires_in": 900,
+      "refresh_expires_in": 2592000,
+      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAAHiEGnQkTjakn-LXCFKx7x7t39zLlRUhs2pg_hV-BX0D",
+      "scope": "",
+      "token_type": "Bearer"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn wrong_json() {
+    let app = App::new().await;
+    assert_snapshot!(app.login("ada@example.org", "wrong").await, @r#"
+    401 Unauthorized
+    content-type: application/problem+json
+    cache-control: no-store
+    www-authenticate: Bearer
+    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+
+    {
+      "code": "invalid_credentials",
+      "detail": "There is no account with this e-mail address and password.",
+      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "status": 401,
+      "title": "The e-mail address or the password is wrong",
+      "type": "/problems/invalid_credentials"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_wrong_form() {
+    let app = App::new().await;
+    assert_snapshot!(post_form(&app, "username=ada@example.org&password=wrong").await, @r#"
+    400 Bad Request
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+
+    {
+      "code": "invalid_credentials",
+      "detail": "There is no account with this e-mail address and password.",
+      "error": "invalid_grant",
+      "error_description": "There is no account with this e-mail address and password.",
+      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "status": 400,
+      "title": "The e-mail address or the password is wrong",
+      "type": "/problems/invalid_credentials"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_disabled_account_and_the_right_password() {
+    let app = disabled().await;
+    assert_snapshot!(app.login("ada@example.org", PASSWORD).await, @r#"
+    403 Forbidden
+    content-type: application/problem+json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+
+    {
+      "code": "account_disabled",
+      "detail": "An operator has disabled this account.",
+      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
+      "status": 403,
+      "title": "The account is disabled",
+      "type": "/problems/account_disabled"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_disabled_account_and_the_right_password_in_a_form() {
+    let app = disabled().await;
+    let form = "username=ada@example.org&password=correct+horse+battery+staple";
+    assert_snapshot!(post_form(&app, form).await, @r#"
+    400 Bad Request
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+
+    {
+      "code": "account_disabled",
+      "detail": "An operator has disabled this account.",
+      "error": "invalid_grant",
+      "error_description": "An operator has disabled this account.",
+      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
+      "status": 400,
+      "title": "The account is disabled",
+      "type": "/problems/account_disabled"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn a_disabled_account_and_a_wrong_password() {
+    let app = disabled().await;
+    let answer = app.login("ada@example.org", "wrong").await;
+    assert_eq!(answer.problem(), (401, "invalid_credentials".to_owned()));
+}
+
+#[tokio::test]
+async fn another_grant_type() {
+    let app = App::new().await;
+    let form = "grant_type=client_credentials&username=a&password=b";
+    assert_snapshot!(post_form(&app, form).await, @r#"
+    400 Bad Request
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+
+    {
+      "code": "unsupported_grant_type",
+      "detail": "This route does not take that `grant_type`.",
+      "error": "unsupported_grant_type",
+      "error_description": "This route does not take that `grant_type`.",
+      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "status": 400,
+      "title": "The grant type is not supported",
+      "type": "/problems/unsupported_grant_type"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn missing_members() {
+    let app = App::new().await;
+    let answer = app.post("/auth/login").json(&json!({})).send().await;
+    assert_snapshot!(answer, @r#"
+    422 Unprocessable Entity
+    content-type: application/problem+json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+
+    {
+      "code": "validation_failed",
+      "detail": "See `errors`.",
+      "errors": [
+        {
+          "code": "required",
+          "detail": "is required",
+          "field": "email"
+        },
+        {
+          "code": "required",
+          "detail": "is required",
+          "field": "password"
+        }
+      ],
+      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "status": 422,
+      "title": "Some fields are not valid",
+      "type": "/problems/validation_failed"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn missing_parameters() {
+    let app = App::new().await;
+    assert_snapshot!(post_form(&app, "grant_type=password").await, @r#"
+    400 Bad Request
+    content-type: application/json
+    cache-control: no-store
+    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+
+    {
+      "code": "validation_failed",
+      "detail": "See `errors`.",
+      "error": "invalid_request",
+      "error_description": "See `errors`.",
+      "errors": [
+        {
+          "code": "required",
+          "detail": "is required",
+          "field": "username"
+        },
+        {
+          "code": "required",
+          "detail": "is required",
+          "field": "password"
+        }
+      ],
+      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "status": 400,
+      "title": "Some fields are not valid",
+      "type": "/problems/validation_failed"
+    }
+    "#);
+}
+
+#[tokio::test]
+async fn each_media_type_takes_only_its_own_name_of_the_user() {
+    let app = App::new().await;
+    app.register("ada@example.org").await;
+    let body = json!({"username": "ada@example.org", "password": PASSWORD});
+    let answer = app.post("/auth/login").json(&body).send().await;
+    assert_eq!(answer.problem(), (422, "validation_failed".to_owned()));
+    let form = "email=ada@example.org&password=correct+horse+battery+staple";
+    let answer = post_form(&app, form).await;
+    assert_eq!(answer.problem(), (400, "validation_failed".to_owned()));
+}
