@@ -51,12 +51,12 @@ impl World {
             grace: SignedDuration::from_millis(setup.grace),
             idle: SignedDuration::from_millis(setup.idle),
         };
-        let expires_at = at(BEGINNING + setup.absolute);
         let state = SessionState {
             generation: setup.first,
             rotated_at: at(BEGINNING),
-            idle_expires_at: at(BEGINNING + setup.idle).min(expires_at),
-            expires_at,
+            // May be after the absolute expiry, which must hold all the same.
+            idle_expires_at: at(BEGINNING + setup.idle),
+            expires_at: at(BEGINNING + setup.absolute),
             ended: None,
         };
         Self {
