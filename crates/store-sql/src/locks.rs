@@ -33,8 +33,8 @@ pub(crate) async fn user_of(tx: &mut Tx, id: SessionId) -> Result<Option<LockedU
     records::first(&rows, locked)
 }
 
-/// Whether `actor` may act for `user`: its session is live, and stays so until the transaction
-/// ends.
+/// Whether `actor` may act for `user`: its session is live. Under the lock of the user's row nobody
+/// else ends it, so it stays live until the transaction ends, and its own row needs no lock.
 pub(crate) async fn may_act(
     tx: &mut Tx,
     actor: Actor,
@@ -45,7 +45,7 @@ pub(crate) async fn may_act(
         return Ok(true);
     };
     let values = vec![id.0.into(), user.0.into(), now.into()];
-    let rows = tx.run(statements::SESSION_LOCK_LIVE, values).await?;
+    let rows = tx.run(statements::SESSION_IS_LIVE, values).await?;
     Ok(!rows.is_empty())
 }
 

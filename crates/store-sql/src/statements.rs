@@ -78,10 +78,8 @@ statements! {
     /// Happens only while nobody else has rotated or ended the session since it was read.
     SESSION_ROTATE = "UPDATE sessions SET generation = $3, rotated_at = $4, last_used_at = $4, \
          idle_expires_at = $5 WHERE id = $1 AND generation = $2 AND revoked_at IS NULL RETURNING id";
-    /// Locks the acting session's row, if it is live.
-    SESSION_LOCK_LIVE = "UPDATE sessions SET last_used_at = last_used_at \
-         WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL \
-         AND idle_expires_at > $3 AND expires_at > $3 RETURNING id";
+    SESSION_IS_LIVE = "SELECT id FROM sessions WHERE id = $1 AND user_id = $2 \
+         AND revoked_at IS NULL AND idle_expires_at > $3 AND expires_at > $3";
     SESSION_END = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3 \
          WHERE id = $1 AND revoked_at IS NULL RETURNING id";
     /// The same sessions as `SESSIONS_ANNOUNCE`: no other transaction ends or opens any while this

@@ -124,24 +124,31 @@ pub async fn emergency_deletes_all_others<S: Store>(a: Arc<S>, b: Arc<S>) {
 }
 
 pub async fn one_of_ten_installs<S: Store>(a: Arc<S>, b: Arc<S>) {
-    let tasks: Vec<_> = (0..10)
-        .map(|n| {
-            let store = Arc::clone(if n % 2 == 0 { &a } else { &b });
-            tokio::spawn(async move {
-                let key = key(&format!("key {n}"), "EdDSA");
-                install(&*store, &key, IF_MISSING(100, 200), n).await
+    warm(&a, &b).await;
+    for round in 0..4 {
+        let tasks: Vec<_> = (0..10)
+            .map(|n| {
+                let store = Arc::clone(if n % 2 == 0 { &a } else { &b });
+                tokio::spawn(async move {
+                    let key = key(&format!("key {round} {n}"), &format!("algorithm {round}"));
+                    install(&*store, &key, IF_MISSING(100, 200), n).await
+                })
             })
-        })
-        .collect();
-    let mut installed = 0;
-    for task in tasks {
-        installed += usize::from(task.await.unwrap());
+            .collect();
+        let mut installed = 0;
+        for task in tasks {
+            installed += usize::from(task.await.unwrap());
+        }
+        assert_eq!(installed, 1);
+        let listed = keys(&*a, at(0)).await;
+        assert_eq!(listed.len(), round + 1);
+        let in_use = listed.iter().filter(|key| key.expires_at.is_none());
+        assert_eq!(in_use.count(), 1);
+        if round == 0 {
+            assert_eq!(listed[0].activates_at, listed[0].created_at);
+        }
     }
-    assert_eq!(installed, 1);
-    let listed = keys(&*a, at(0)).await;
-    assert_eq!(listed.len(), 1);
-    assert_eq!(listed[0].activates_at, listed[0].created_at);
-    assert_eq!(announced(&*b).await.len(), 1);
+    assert_eq!(announced(&*b).await.len(), 4);
 }
 
 pub async fn root_secret_is_bound_once<S: Store>(a: Arc<S>, b: Arc<S>) {

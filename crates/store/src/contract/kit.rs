@@ -1,6 +1,7 @@
 //! What the cases are made of. Times are fixed, ids counted.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use countersign_domain::email::Email;
@@ -183,6 +184,24 @@ pub fn assert_same<T: std::fmt::Debug>(left: &[T], right: &[T]) {
         texts
     };
     assert_eq!(texts(left), texts(right));
+}
+
+/// Has both stores open the connections that a race needs, so that opening them does not spread it
+/// out in time.
+pub async fn warm<S: Store>(a: &Arc<S>, b: &Arc<S>) {
+    let tasks: Vec<_> = (0..32)
+        .map(|n| {
+            let store = Arc::clone(if n % 2 == 0 { a } else { b });
+            tokio::spawn(async move {
+                for _ in 0..8 {
+                    store.ping().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
 }
 
 /// Lets others run a few times; how often depends on `seed` alone.

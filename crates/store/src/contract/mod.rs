@@ -108,6 +108,7 @@ macro_rules! contract_cases {
             races: refresh_against_disabling;
             races: refresh_against_deletion;
             races: two_sessions_end_each_other;
+            races: every_end_is_announced_once;
             sign_in_races: sign_in_against_password_change;
             sign_in_races: sign_in_against_disabling;
             sign_in_races: sign_in_against_deletion;

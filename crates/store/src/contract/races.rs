@@ -15,6 +15,7 @@ use crate::{
 const ROUNDS: u64 = 20;
 
 pub async fn one_successor_for_64_refreshes<S: Store>(a: Arc<S>, b: Arc<S>) {
+    warm(&a, &b).await;
     let one = user(&*a).await;
     let session = open(&*a, one.id, at(0)).await;
     for generation in 0..4 {
@@ -42,6 +43,7 @@ pub async fn one_announcement_for_64_reuses<S: Store>(a: Arc<S>, b: Arc<S>) {
     let session = open(&*a, one.id, at(0)).await;
     refreshed(&*a, session.id, 0, at(1)).await;
     refreshed(&*a, session.id, 1, at(2)).await;
+    warm(&a, &b).await;
     let tasks: Vec<_> = (0..64)
         .map(|n| {
             let store = Arc::clone(if n % 2 == 0 { &a } else { &b });
@@ -63,53 +65,59 @@ pub async fn one_announcement_for_64_reuses<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(announced_sessions(&*b).await, [session.id]);
 }
 
-/// Two clients refresh in a chain, one on each pool, while `end` ends the session. Whatever they
-/// saw meanwhile, once it is acknowledged no generation works any more.
+/// A client with two tabs refreshes in a chain, over both pools, while `end` ends the session.
+/// Whatever it saw meanwhile: once the end is acknowledged the session never rotates, and no
+/// generation works any more.
 async fn refresh_against<S, E, F>(a: Arc<S>, b: Arc<S>, end: E)
 where
     S: Store,
     E: Fn(Arc<S>, Session) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
+    warm(&a, &b).await;
     for round in 0..ROUNDS {
         let one = user(&*a).await;
         let session = open(&*a, one.id, at(0)).await;
-        let clients: Vec<_> = [&a, &b]
-            .map(|store| tokio::spawn(chain(Arc::clone(store), session.id)))
-            .into();
+        let tabs = (Arc::clone(&a), Arc::clone(&b));
+        let client = tokio::spawn(chain(tabs, session.id));
         wander(round).await;
         let ended = tokio::spawn(end(Arc::clone(&b), session.clone()));
         ended.await.unwrap();
-        for generation in 0..400 {
-            // Every token that was ever given out, the newest included, and one ahead.
-            let store = if generation % 2 == 0 { &*a } else { &*b };
-            assert_over(store, session.id, generation).await;
-            let reached = store.session(session.id).await.unwrap();
-            if reached.is_none_or(|stored| stored.state.generation < generation) {
-                break;
-            }
-        }
-        for client in clients {
-            client.await.unwrap();
-        }
         let stored = a.session(session.id).await.unwrap();
-        assert!(stored.is_none_or(|stored| stored.state.ended.is_some()));
+        client.await.unwrap();
+        let settled = b.session(session.id).await.unwrap();
+        assert_eq!(settled, stored, "changed after the acknowledgement");
+        let reached = settled.map_or(0, |settled| {
+            assert!(settled.state.ended.is_some());
+            settled.state.generation
+        });
+        for generation in [0, reached.saturating_sub(1), reached, reached + 1] {
+            assert_over(&*a, session.id, generation).await;
+            assert_over(&*b, session.id, generation).await;
+        }
     }
 }
 
-/// Refreshes until the session is over. One second passes from each to the next, so that the two
-/// clients, of which one may lag by more than a generation, never count as thieves by time.
-async fn chain<S: Store>(store: Arc<S>, session: SessionId) {
+/// Refreshes in two tabs at once, again and again, until the session is over for both.
+async fn chain<S: Store>((a, b): (Arc<S>, Arc<S>), session: SessionId) {
     let mut generation = 0;
     loop {
-        match refresh(&*store, session, generation, at(1)).await {
+        let outcomes = tokio::join!(
+            refresh(&*a, session, generation, at(1)),
+            refresh(&*b, session, generation, at(1)),
+        );
+        let goes_on = |outcome: &RefreshOutcome| match outcome {
             RefreshOutcome::Refreshed(refreshed) => {
-                generation = refreshed.session.state.generation;
+                assert_eq!(refreshed.session.state.generation, generation + 1);
+                true
             }
-            // The other client is more than one ahead: as a thief would be.
-            RefreshOutcome::Reused { .. } => break,
-            RefreshOutcome::Dead(_) | RefreshOutcome::Unknown => break,
+            RefreshOutcome::Dead(_) | RefreshOutcome::Unknown => false,
+            RefreshOutcome::Reused { .. } => panic!("an honest client taken for a thief"),
+        };
+        if !(goes_on(&outcomes.0) && goes_on(&outcomes.1)) {
+            return;
         }
+        generation += 1;
     }
 }
 
@@ -173,6 +181,7 @@ pub async fn refresh_against_deletion<S: Store>(a: Arc<S>, b: Arc<S>) {
 
 /// Each acts for itself against the other: one is first, and then the other may not any more.
 pub async fn two_sessions_end_each_other<S: Store>(a: Arc<S>, b: Arc<S>) {
+    warm(&a, &b).await;
     for round in 0..ROUNDS {
         let one = user(&*a).await;
         let (left, right) = (
@@ -198,4 +207,39 @@ pub async fn two_sessions_end_each_other<S: Store>(a: Arc<S>, b: Arc<S>) {
         assert_eq!(ended, 1, "{outcomes:?}");
         assert!(outcomes.contains(&Ended::ActorEnded), "{outcomes:?}");
     }
+}
+
+/// A sign-out of all beside the sign-outs of each: every session ends once and is announced once.
+pub async fn every_end_is_announced_once<S: Store>(a: Arc<S>, b: Arc<S>) {
+    warm(&a, &b).await;
+    let mut expected = Vec::new();
+    for round in 0..ROUNDS {
+        let one = user(&*a).await;
+        let mut tasks = Vec::new();
+        for n in 0..4 {
+            let session = open(&*a, one.id, at(0)).await;
+            expected.push(session.id);
+            let store = Arc::clone(&a);
+            tasks.push(tokio::spawn(async move {
+                wander(round * 4 + n).await;
+                logout(&*store, session.id, at(1)).await
+            }));
+        }
+        let store = Arc::clone(&b);
+        tasks.push(tokio::spawn(async move {
+            wander(round * 7).await;
+            let (reason, actor, now) = (EndReason::LogoutAll, Actor::Trusted, at(1));
+            let ended = store.end_sessions(one.id, Scope::All, reason, actor, now, until(now));
+            match ended.await.unwrap() {
+                Ended::Ended(announcements) => announcements,
+                other => panic!("{other:?}"),
+            }
+        }));
+        let mut told = 0;
+        for task in tasks {
+            told += task.await.unwrap().len();
+        }
+        assert_eq!(told, 4);
+    }
+    assert_same(&announced_sessions(&*a).await, &expected);
 }
