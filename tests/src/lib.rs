@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod random;
 pub mod raw;
 pub mod server;
+pub mod terminal;
 
 pub use api::{Answer, Api, Tokens};
 pub use database::{Backend, Database};
