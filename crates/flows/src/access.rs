@@ -66,8 +66,19 @@ pub enum TokenRefusal {
 }
 
 impl Flows {
-    /// Verifies an access token and asks the revocation set, without a store.
-    pub fn authenticate(&self, token: &str) -> Result<Authenticated, TokenRefusal> {
+    /// Verifies an access token and asks the revocation set, without a store. Only where a token
+    /// names an unknown key are the keys read again, in case another instance has just made one.
+    pub async fn authenticate(&self, token: &str) -> Result<Authenticated, TokenRefusal> {
+        let verdict = self.verify(token);
+        match verdict {
+            Err(TokenRefusal::Invalid(Refusal::UnknownKey)) if self.look_for_keys().await => {
+                self.verify(token)
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify(&self, token: &str) -> Result<Authenticated, TokenRefusal> {
         let now = self.clock.now();
         let ring = self.keys.load();
         let claims = self

@@ -15,6 +15,9 @@ use crate::fault::Fault;
 /// any transaction is allowed to last.
 const OVERLAP: usize = 20;
 
+/// An unknown key id has the keys read again at most this often.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
+
 /// Announcements that could not be read for so long make the instance unready.
 const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(5);
 
@@ -98,6 +101,20 @@ impl Flows {
                 Subject::KeysChanged => {}
             }
         }
+    }
+
+    /// Reads the keys again, unless that was done a moment ago or is being done: tokens with
+    /// made-up key ids must not become queries. Answers whether it was done.
+    pub(crate) async fn look_for_keys(&self) -> bool {
+        let Ok(mut looked) = self.looked_for_keys.try_lock() else {
+            return false;
+        };
+        let now = self.clock.now();
+        if looked.is_some_and(|at| now.duration_since(at).abs() < LOOK_AGAIN) {
+            return false;
+        }
+        *looked = Some(now);
+        self.reload_keys(now).await.is_ok()
     }
 
     pub(crate) async fn reload_keys(&self, now: Timestamp) -> Result<(), Fault> {

@@ -92,7 +92,9 @@ pub struct Flows {
     revocations: RevocationSet,
     user_cache: UserCache,
     followed: tokio::sync::Mutex<honour::Followed>,
-    /// When that last succeeded, in Unix microseconds.
+    /// When an unknown key id last had the keys read again.
+    looked_for_keys: tokio::sync::Mutex<Option<jiff::Timestamp>>,
+    /// When following last succeeded, in Unix microseconds.
     followed_at: AtomicI64,
 }
 

@@ -96,6 +96,7 @@ impl Flows {
             revocations: RevocationSet::new(),
             user_cache: UserCache::new(USER_CACHE),
             followed: tokio::sync::Mutex::default(),
+            looked_for_keys: tokio::sync::Mutex::default(),
             followed_at: AtomicI64::new(i64::MIN),
             policy,
         };

@@ -17,7 +17,7 @@ impl FromRequestParts<Edge> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers)?.ok_or(&MISSING_TOKEN)?;
-        Ok(Self(edge.flows.authenticate(token)?))
+        Ok(Self(edge.flows.authenticate(token).await?))
     }
 }
 
@@ -26,7 +26,7 @@ impl OptionalFromRequestParts<Edge> for Bearer {
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Option<Self>, Problem> {
         match bearer_token(&parts.headers)? {
-            Some(token) => Ok(Some(Self(edge.flows.authenticate(token)?))),
+            Some(token) => Ok(Some(Self(edge.flows.authenticate(token).await?))),
             None => Ok(None),
         }
     }

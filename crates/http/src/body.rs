@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::edge::Edge;
@@ -63,7 +64,7 @@ impl<T: FromFields> FromRequest<Edge> for JsonOrForm<T> {
     async fn from_request(request: Request, edge: &Edge) -> Result<Self, Problem> {
         match media_type(request.headers()) {
             Some("application/x-www-form-urlencoded") => {
-                let input = read_form(request).await.map_err(Problem::as_oauth)?;
+                let input = read_form(request).await.map_err(Problem::into_oauth)?;
                 Ok(Self { input, form: true })
             }
             _ => {
@@ -82,7 +83,12 @@ async fn read_form<T: FromFields>(request: Request) -> Result<T, Problem> {
 }
 
 async fn read(request: Request) -> Result<Bytes, Problem> {
-    let body = Limited::new(request.into_body(), MAX_BODY).collect();
+    let body = request.into_body();
+    // What says itself that it is too large is not waited for.
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(Problem::from(&BODY_TOO_LARGE));
+    }
+    let body = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::from(&BODY_TOO_LARGE)),

@@ -132,7 +132,7 @@ impl Problem {
     }
 
     /// For clients that posted a form and expect RFC 6749, section 5.2.
-    pub(crate) fn as_oauth(self) -> Self {
+    pub(crate) fn into_oauth(self) -> Self {
         Self {
             as_oauth: true,
             ..self
@@ -141,7 +141,7 @@ impl Problem {
 
     /// As the client expects it that posted a form, or JSON.
     pub(crate) fn for_client(self, form: bool) -> Self {
-        if form { self.as_oauth() } else { self }
+        if form { self.into_oauth() } else { self }
     }
 
     /// The answer, now that the request's id is known.

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 /// A command that failed: one line, and how the process ends.
 #[derive(Debug)]
 pub struct Failure {
-    /// One line. Never holds a secret.
+    /// One line, which never holds a secret; empty: there is nothing to say.
     pub message: String,
     /// The exit code.
     pub exit: Exit,
@@ -121,7 +121,11 @@ impl From<UpdateUserError> for Failure {
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        Self::new(error.to_string())
+        match error.kind() {
+            // Whoever read the output has seen enough, as in `countersign user list | head`.
+            io::ErrorKind::BrokenPipe => Self::with(Exit::Ok, ""),
+            _ => Self::new(error.to_string()),
+        }
     }
 }
 

@@ -63,6 +63,7 @@ impl TimedStream {
         }
         // In HTTP/2, frames between requests are acknowledgements and pings, not the beginning of
         // a request, so there only the idle limit holds.
+        eprintln!("arrived {} busy {} begun {}", bytes.len(), self.activity.is_busy(), self.activity.begun());
         self.settle(!bytes.is_empty() && self.version == Version::Http1);
     }
 
@@ -116,6 +117,7 @@ impl AsyncRead for TimedStream {
                 Poll::Ready(result)
             }
             Poll::Pending => {
+                eprintln!("pending busy {} begun {}", self.activity.is_busy(), self.activity.begun());
                 self.settle(false);
                 ready!(self.reading.poll(cx));
                 Poll::Ready(Err(too_slow("the client sends nothing")))

@@ -28,7 +28,6 @@ pub(super) async fn run(
         }
         for migration in planned {
             writeln!(output.out, "-- {} {}", migration.number, migration.name)?;
-            writeln!(output.out, "-- locks: {}", migration.locks)?;
             writeln!(output.out, "{}", migration.sql)?;
         }
         return Ok(());
@@ -37,10 +36,17 @@ pub(super) async fn run(
     match (output.json, applied.len()) {
         (true, _) => output::json(output.out, &json!({"applied": applied}))?,
         (false, 0) => writeln!(output.out, "the schema is current: nothing to do")?,
-        (false, count) => writeln!(
-            output.out,
-            "applied {count} migrations; the schema is current"
-        )?,
+        (false, count) => {
+            let migrations = if count == 1 {
+                "migration"
+            } else {
+                "migrations"
+            };
+            writeln!(
+                output.out,
+                "applied {count} {migrations}; the schema is current"
+            )?;
+        }
     }
     Ok(())
 }

@@ -108,6 +108,7 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
 
 fn fail(failure: &Failure, output: &mut Output<'_>) -> io::Result<Exit> {
     match output.json {
+        _ if failure.message.is_empty() => {}
         true => output::json(output.err, &serde_json::json!({"error": failure.message}))?,
         false => writeln!(output.err, "error: {failure}")?,
     }

@@ -55,6 +55,9 @@ impl Pools {
             .journal_mode(SqliteJournalMode::Wal)
             // A power cut loses nothing that was acknowledged.
             .synchronous(SqliteSynchronous::Full)
+            // What was deleted is overwritten, not only unlinked: a deleted user's address must not
+            // stay in a free page.
+            .pragma("secure_delete", "ON")
             .foreign_keys(true)
             .busy_timeout(BUSY);
         let writer = writer(options.clone()).await.map_err(fault)?;
