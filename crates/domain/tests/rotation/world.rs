@@ -126,11 +126,11 @@ impl World {
     }
 
     fn lose(&mut self) -> Check {
-        let before = self.store.fast.idle_expires_at;
+        let before = self.store.fast.refresh_expires_at();
         self.store.lose();
         self.witness.saw_loss();
         self.losses += 1;
-        if self.store.fast.idle_expires_at > before {
+        if self.store.fast.refresh_expires_at() > before {
             // I5: only exchanges after the clock was set back had brought the expiry forward.
             prop_assert!(self.set_back > 0);
             self.expired_at = None;
