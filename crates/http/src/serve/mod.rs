@@ -155,8 +155,7 @@ impl Connection {
             let answer = router.clone().call(request);
             async move {
                 let answer = answer.await;
-                drop(busy);
-                answer
+                answer.map(|answer| busy.until_sent(answer))
             }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);

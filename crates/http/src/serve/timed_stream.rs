@@ -63,7 +63,6 @@ impl TimedStream {
         }
         // In HTTP/2, frames between requests are acknowledgements and pings, not the beginning of
         // a request, so there only the idle limit holds.
-        eprintln!("arrived {} busy {} begun {}", bytes.len(), self.activity.is_busy(), self.activity.begun());
         self.settle(!bytes.is_empty() && self.version == Version::Http1);
     }
 
@@ -94,6 +93,12 @@ impl TimedStream {
     ) -> Poll<io::Result<T>> {
         if result.is_ready() {
             self.writing.stop();
+            // With a read pending since before the answer, hyper waits to be woken before it
+            // reads again, so the time for the next request has to begin here.
+            self.settle(false);
+            if self.reading.poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
             return result;
         }
         if !self.writing.running {
@@ -117,7 +122,6 @@ impl AsyncRead for TimedStream {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                eprintln!("pending busy {} begun {}", self.activity.is_busy(), self.activity.begun());
                 self.settle(false);
                 ready!(self.reading.poll(cx));
                 Poll::Ready(Err(too_slow("the client sends nothing")))
