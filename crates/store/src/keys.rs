@@ -38,7 +38,8 @@ pub struct NewKey {
 /// How a key joins those that are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InstallKey {
-    /// Only if no key of its algorithm is in use; otherwise nothing happens. Then as `Rotate`.
+    /// Only if no key of its algorithm is in use, that is without a set end; otherwise nothing
+    /// happens. Then as `Rotate`.
     IfMissing {
         /// When it signs, where other keys exist that verifiers know.
         activates_at: Timestamp,
@@ -64,10 +65,11 @@ pub trait Keys {
 
     /// Installs a key as `how` says, in one transaction, serialised among all instances: of ten that
     /// start at once on an empty database, one installs its key. The first key of an installation
-    /// signs at once. Answers what was announced, or `None` where nothing happened.
+    /// signs at once. Without a `key` only the others are affected, for installations whose key is a setting.
+    /// Answers what was announced, or `None` where nothing happened.
     async fn install_key(
         &self,
-        key: &NewKey,
+        key: Option<&NewKey>,
         how: InstallKey,
         now: Timestamp,
     ) -> Result<Option<Vec<Announcement>>, StoreError>;

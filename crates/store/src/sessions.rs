@@ -51,6 +51,11 @@ pub struct NewSession {
     pub amr: Vec<String>,
 }
 
+/// How many live sessions a user may have. A further sign-in ends the oldest with the reason
+/// [`EndReason::TooMany`]: without a bound, whoever knows a password could open so many that ending them
+/// all takes longer than a request may.
+pub const MAX_SESSIONS: u32 = 100;
+
 /// What a sign-in rests on.
 #[derive(Clone, Debug)]
 pub struct SignInProof {
@@ -64,8 +69,8 @@ pub struct SignInProof {
 /// The outcome of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// The session is live.
-    Opened(Session),
+    /// The session is live. Where the user had too many, the oldest ended for it.
+    Opened(Session, Vec<Announcement>),
     /// The proof no longer holds: the password was changed or rehashed, or the account was
     /// disabled or deleted, since the credentials were read. Nothing was stored.
     ProofStale,
@@ -129,11 +134,13 @@ pub trait Sessions {
     /// Opens a session, stores the better hash if there is one, and notes the time of sign-in, all
     /// in one transaction, if the proof still holds. Serialised against password change, disabling and deletion of the
     /// same user: whichever commits first decides, and no session outlives the password it was opened with.
+    /// Ends the oldest sessions beyond [`MAX_SESSIONS`]; `tokens_until` is for their announcements.
     async fn open_session(
         &self,
         new: &NewSession,
         proof: &SignInProof,
         now: Timestamp,
+        tokens_until: Timestamp,
     ) -> Result<Opened, StoreError>;
 
     /// Applies [`countersign_domain::rotation::decide`] to the stored state and makes its outcome
@@ -173,7 +180,9 @@ pub trait Sessions {
         tokens_until: Timestamp,
     ) -> Result<Ended, StoreError>;
 
-    /// Ends the live sessions of a user in one transaction. [`Ended::NotFound`]: no such user.
+    /// Ends the live sessions of a user in one transaction. One that has idled out, but not reached
+    /// its greatest age, counts as live: an instance whose clock is behind might still refresh it.
+    /// [`Ended::NotFound`]: no such user.
     async fn end_sessions(
         &self,
         user: UserId,
