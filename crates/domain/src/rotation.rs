@@ -41,6 +41,8 @@ pub enum EndReason {
     UserDisabled,
     /// An operator ended it.
     Operator,
+    /// It was the oldest of too many.
+    TooMany,
 }
 
 impl EndReason {
@@ -54,12 +56,13 @@ impl EndReason {
             Self::Reuse => "reuse",
             Self::UserDisabled => "user_disabled",
             Self::Operator => "operator",
+            Self::TooMany => "too_many",
         }
     }
 
     /// Reads such a name back.
     pub fn from_name(name: &str) -> Option<Self> {
-        const ALL: [EndReason; 7] = [
+        const ALL: [EndReason; 8] = [
             EndReason::Logout,
             EndReason::LogoutAll,
             EndReason::Revoked,
@@ -67,6 +70,7 @@ impl EndReason {
             EndReason::Reuse,
             EndReason::UserDisabled,
             EndReason::Operator,
+            EndReason::TooMany,
         ];
         ALL.into_iter().find(|reason| reason.as_str() == name)
     }
@@ -272,6 +276,7 @@ mod tests {
             "reuse",
             "user_disabled",
             "operator",
+            "too_many",
         ] {
             assert_eq!(
                 EndReason::from_name(name).map(EndReason::as_str),

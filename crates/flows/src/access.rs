@@ -11,6 +11,7 @@ use uuid::Builder;
 
 use crate::Flows;
 use crate::fault::Fault;
+use crate::keys::KeyRing;
 use crate::random;
 
 /// Clocks of verifiers may differ from ours by this much.
@@ -19,6 +20,9 @@ pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
 /// Clocks of instances may differ from each other by this much: announcements are kept so much
 /// longer than access tokens live.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The longest that an access token may be set to live.
+const LONGEST_LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a client is given at sign-in and at every refresh.
 #[derive(Debug)]
@@ -94,48 +98,69 @@ impl Flows {
         }
     }
 
-    /// Signs the tokens of a session as it is at `now`.
-    pub(crate) fn tokens(
-        &self,
-        session: &Session,
-        user: &User,
-        now: Timestamp,
-    ) -> Result<Tokens, Fault> {
-        let ring = self.keys.load();
-        let signer = ring
+    /// What signs now. Asked for before anything is stored: what cannot be answered must not be
+    /// consumed.
+    pub(crate) fn mint(&self, now: Timestamp) -> Result<Mint<'_>, Fault> {
+        let ring = self.keys.load_full();
+        match ring.signer(now) {
+            Some(_) => Ok(Mint {
+                flows: self,
+                ring,
+                now,
+            }),
+            None => Err(Fault::Signing("no signing key is there".to_owned())),
+        }
+    }
+
+    /// When every access token that exists at `now` will have expired everywhere, whatever lifetime
+    /// the instance that signed it was set to: an operator's command need not have the same settings.
+    pub(crate) fn tokens_until(&self, now: Timestamp) -> Timestamp {
+        later(now, LONGEST_LIFETIME + CLOCK_SKEW)
+    }
+}
+
+/// Signs tokens with the keys of one moment.
+pub(crate) struct Mint<'a> {
+    flows: &'a Flows,
+    ring: Arc<KeyRing>,
+    now: Timestamp,
+}
+
+impl Mint<'_> {
+    /// Signs the tokens of a session as it is.
+    pub(crate) fn tokens(&self, session: &Session, user: &User) -> Result<Tokens, Fault> {
+        let (flows, now) = (self.flows, self.now);
+        let signing = |error: &dyn std::fmt::Display| Fault::Signing(error.to_string());
+        let signer = self
+            .ring
             .signer(now)
-            .ok_or_else(|| Fault::Signing("no signing key is active".to_owned()))?;
+            .ok_or_else(|| signing(&"no signing key is there"))?;
         // An access token never outlives its session.
-        let expires = later(now, self.policy.access_lifetime).min(session.state.expires_at);
+        let expires = later(now, flows.policy.access_lifetime).min(session.state.expires_at);
         let claims = Claims {
-            iss: self.policy.issuer.clone(),
+            iss: flows.policy.issuer.clone(),
             sub: user.id.0,
-            aud: Audience::One(self.policy.audience.clone()),
+            aud: Audience::One(flows.policy.audience.clone()),
             iat: now.as_second(),
             exp: expires.as_second(),
             nbf: None,
-            jti: Builder::from_random_bytes(random::bytes(&*self.random)).into_uuid(),
+            jti: Builder::from_random_bytes(random::bytes(&*flows.random)).into_uuid(),
             sid: session.id.0,
             auth_time: session.auth_time.as_second(),
             amr: session.amr.clone(),
             scope: String::new(),
             roles: user.roles.clone(),
         };
-        let access_token = signer
-            .sign(&claims)
-            .map_err(|error| Fault::Signing(error.to_string()))?;
+        let access_token = signer.sign(&claims).map_err(|error| signing(&error))?;
         Ok(Tokens {
             access_token,
             expires_in: claims.exp - claims.iat,
-            refresh_token: self.refresh_key.issue(session.id, session.state.generation),
+            refresh_token: flows
+                .refresh_key
+                .issue(session.id, session.state.generation),
             refresh_expires_in: seconds_until(session.state.refresh_expires_at(), now),
             scope: claims.scope,
         })
-    }
-
-    /// When every access token that exists at `now` will have expired everywhere.
-    pub(crate) fn tokens_until(&self, now: Timestamp) -> Timestamp {
-        later(now, self.policy.access_lifetime + CLOCK_SKEW)
     }
 }
 

@@ -1,25 +1,34 @@
 //! Honouring announcements: what the store says must hold on this instance.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use countersign_domain::rotation::later;
-use countersign_store::{Announcement, Subject};
+use countersign_store::{Announced, Announcement, Subject};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Flows;
 use crate::fault::Fault;
 
-/// Each look reads again what the last so many looks have read, since a transaction may commit
-/// after one with a greater number. At two looks a second this covers ten seconds, longer than
-/// any transaction is allowed to last.
-const OVERLAP: usize = 20;
+/// What was announced within the last so long is read again at every look, since a transaction may
+/// commit after one with a greater number. The store lets no transaction begin its commit later
+/// than five seconds after its beginning.
+const OVERLAP: Duration = Duration::from_secs(15);
+
+/// The whole live list is read again this often. That mends what the overlap cannot: a commit
+/// that hung, a database that was restored, a clock that was wrong for a while.
+const READ_ALL_AGAIN: Duration = Duration::from_secs(30);
 
 /// An unknown key id has the keys read again at most this often.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_millis(250);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// Announcements that could not be read for so long make the instance unready.
-const LONGEST_SILENCE: SignedDuration = SignedDuration::from_secs(5);
+const LONGEST_SILENCE: Duration = Duration::from_secs(5);
+
+/// Readiness is found out at most this often, however often it is asked for.
+const READINESS_LASTS: Duration = Duration::from_millis(500);
 
 /// Whether an instance has what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,60 +39,100 @@ pub struct Readiness {
     pub announcements: bool,
 }
 
-/// How far this instance has followed the announcements.
+/// How far this instance has followed the announcements. Durations count from the start of the
+/// process ([`Clock::elapsed`]), so that a clock that is set forgets nothing.
 #[derive(Default)]
 pub(crate) struct Followed {
-    /// The greatest number seen at each of the last looks, oldest first.
-    looks: VecDeque<i64>,
+    /// When the last looks were, and the greatest number that was known then, oldest first.
+    looks: VecDeque<(Duration, i64)>,
+    /// The numbers honoured of those that will be read again.
     seen: HashSet<i64>,
+    read_all_at: Option<Duration>,
+}
+
+impl Followed {
+    /// The number after which to read: the greatest that was known before the overlap; 0, that is
+    /// everything, for the first looks and every now and then.
+    fn begin(&mut self, elapsed: Duration) -> i64 {
+        let due = |at: Duration| elapsed.saturating_sub(at) >= READ_ALL_AGAIN;
+        if self.read_all_at.is_none_or(due) {
+            self.read_all_at = Some(elapsed);
+            // Numbers that were seen may stand for something else in a restored database.
+            self.seen.clear();
+            return 0;
+        }
+        let overlap = |at: Duration| elapsed.saturating_sub(at) < OVERLAP;
+        while self.looks.get(1).is_some_and(|(at, _)| !overlap(*at)) {
+            self.looks.pop_front();
+        }
+        match self.looks.front() {
+            Some((at, newest)) if !overlap(*at) => *newest,
+            _ => 0,
+        }
+    }
+
+    /// Notes a look, and answers what it brought that is new.
+    fn end(&mut self, elapsed: Duration, after: i64, announced: &[Announced]) -> Vec<Announcement> {
+        let newest = announced.iter().map(|one| one.seq).max().unwrap_or(after);
+        if after == 0 {
+            // The table may have been restored to an earlier state.
+            for (_, known) in &mut self.looks {
+                *known = newest.min(*known);
+            }
+        }
+        let fresh = announced.iter().filter(|one| !self.seen.contains(&one.seq));
+        let fresh = fresh.map(|one| one.announcement.clone()).collect();
+        self.looks.push_back((elapsed, newest));
+        self.seen = announced.iter().map(|one| one.seq).collect();
+        fresh
+    }
 }
 
 impl Flows {
     /// Reads what other instances and operators have announced, and honours it. The server calls
     /// this every half second; what this instance did itself is honoured before it is answered.
     pub async fn follow(&self) -> Result<(), Fault> {
-        let now = self.clock.now();
         let mut followed = self.followed.lock().await;
-        let after = followed.looks.front().copied().unwrap_or(0);
-        let announced = self.store.announcements_after(after, now).await?;
-        let newest = announced.iter().map(|one| one.seq).max().unwrap_or(after);
-        let newest = newest.max(followed.looks.back().copied().unwrap_or(0));
-        let fresh: Vec<Announcement> = announced
-            .iter()
-            .filter(|one| !followed.seen.contains(&one.seq))
-            .map(|one| one.announcement.clone())
-            .collect();
+        let elapsed = self.clock.elapsed();
+        let after = followed.begin(elapsed);
+        let announced = self.store.announcements_after(after, self.cautious_now());
+        let fresh = followed.end(elapsed, after, &announced.await?);
         self.honour(&fresh);
-        if self.keys.load().is_stale(now) || fresh.iter().any(|a| a.subject == Subject::KeysChanged)
-        {
+        let now = self.clock.now();
+        let keys_changed = fresh.iter().any(|a| a.subject == Subject::KeysChanged);
+        if keys_changed || self.keys.load().is_stale(now) {
             self.reload_keys(now).await?;
         }
-        followed.looks.push_back(newest);
-        if followed.looks.len() > OVERLAP {
-            followed.looks.pop_front();
-        }
-        let window = followed.looks.front().copied().unwrap_or(0);
-        followed.seen.retain(|&seq| seq > window);
-        followed.seen.extend(
-            announced
-                .iter()
-                .map(|one| one.seq)
-                .filter(|&seq| seq > window),
-        );
-        self.followed_at
-            .store(now.as_microsecond(), Ordering::Relaxed);
-        self.revocations.purge(now.as_second());
+        self.followed_at.store(millis(elapsed), Ordering::Relaxed);
+        self.revocations.purge(self.cautious_now().as_second());
         Ok(())
     }
 
-    /// Whether this instance has what it needs to serve.
+    /// The time, unless the clock was set forward since the start: then the time that it would be
+    /// without. By this one nothing is forgotten too early, whatever the clock says for a while.
+    fn cautious_now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.clock.elapsed()).unwrap_or_default();
+        later(self.started_at, elapsed).min(self.clock.now())
+    }
+
+    /// Whether this instance has what it needs to serve. Asking often does not ask the store
+    /// often.
     pub async fn readiness(&self) -> Readiness {
-        let last = self.followed_at.load(Ordering::Relaxed);
-        let silence = self.clock.now().as_microsecond().saturating_sub(last);
-        Readiness {
-            database: self.store.ping().await.is_ok(),
-            announcements: i128::from(silence) < LONGEST_SILENCE.as_micros(),
+        let mut last = self.readiness.lock().await;
+        let elapsed = self.clock.elapsed();
+        if let Some((at, readiness)) = *last
+            && elapsed.saturating_sub(at) < READINESS_LASTS
+        {
+            return readiness;
         }
+        let followed_at = Duration::from_millis(self.followed_at.load(Ordering::Relaxed));
+        let database = self.store.ping().await.is_ok();
+        let readiness = Readiness {
+            database,
+            announcements: elapsed.saturating_sub(followed_at) < LONGEST_SILENCE,
+        };
+        *last = Some((elapsed, readiness));
+        readiness
     }
 
     /// Makes announcements hold on this instance, at once. Doing so twice is harmless.
@@ -93,8 +142,8 @@ impl Flows {
             match announcement.subject {
                 Subject::Session(id) => self.revocations.end_session(id.0, until),
                 Subject::User { id, not_before } => {
-                    self.revocations
-                        .end_user(id.0, not_before.as_second(), until);
+                    let not_before = not_before.as_second();
+                    self.revocations.end_user(id.0, not_before, until);
                     self.user_cache.forget(id);
                 }
                 Subject::UserChanged(id) => self.user_cache.forget(id),
@@ -109,18 +158,18 @@ impl Flows {
         let Ok(mut looked) = self.looked_for_keys.try_lock() else {
             return false;
         };
-        let now = self.clock.now();
-        if looked.is_some_and(|at| now.duration_since(at).abs() < LOOK_AGAIN) {
+        let elapsed = self.clock.elapsed();
+        if looked.is_some_and(|at| elapsed.saturating_sub(at) < LOOK_AGAIN) {
             return false;
         }
-        *looked = Some(now);
-        self.reload_keys(now).await.is_ok()
+        *looked = Some(elapsed);
+        self.reload_keys(self.clock.now()).await.is_ok()
     }
 
     pub(crate) async fn reload_keys(&self, now: Timestamp) -> Result<(), Fault> {
         let records = self.store.signing_keys(now).await?;
         let ring = self.open_ring(&records, now)?;
-        self.keys.store(std::sync::Arc::new(ring));
+        self.keys.store(Arc::new(ring));
         Ok(())
     }
 
@@ -129,5 +178,58 @@ impl Flows {
     pub(crate) fn key_schedule(&self, now: Timestamp) -> (Timestamp, Timestamp) {
         let activates_at = later(now, crate::keys::PUBLISH_LEAD);
         (activates_at, self.tokens_until(activates_at))
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use countersign_domain::SessionId;
+
+    fn announced(seq: i64) -> Announced {
+        Announced {
+            seq,
+            announcement: Announcement {
+                subject: Subject::Session(SessionId::new([seq as u8; 16])),
+                expires_at: Timestamp::MAX,
+            },
+        }
+    }
+
+    fn look(followed: &mut Followed, second: u64, table: &[i64]) -> (i64, usize) {
+        let elapsed = Duration::from_secs(second);
+        let after = followed.begin(elapsed);
+        let rows: Vec<_> = table
+            .iter()
+            .filter(|&&seq| seq > after)
+            .map(|&seq| announced(seq))
+            .collect();
+        (after, followed.end(elapsed, after, &rows).len())
+    }
+
+    #[test]
+    fn what_commits_late_is_found_from_the_very_first_look_on() {
+        let mut followed = Followed::default();
+        assert_eq!(look(&mut followed, 0, &[2]), (0, 1));
+        assert_eq!(look(&mut followed, 1, &[1, 2]), (0, 1));
+        assert_eq!(look(&mut followed, 14, &[1, 2, 4]), (0, 1));
+        // 3 had its number when 4 was seen, 15 seconds ago.
+        assert_eq!(look(&mut followed, 28, &[1, 2, 3, 4]), (2, 1));
+        assert_eq!(look(&mut followed, 29, &[1, 2, 3, 4]), (4, 0));
+    }
+
+    #[test]
+    fn everything_is_read_again_every_now_and_then() {
+        let mut followed = Followed::default();
+        look(&mut followed, 0, &[7]);
+        assert_eq!(look(&mut followed, 20, &[7]), (7, 0));
+        // The database was restored and gives out old numbers again.
+        assert_eq!(look(&mut followed, 30, &[1, 2]), (0, 2));
+        assert_eq!(look(&mut followed, 31, &[1, 2, 3]), (2, 1));
+        assert_eq!(look(&mut followed, 60, &[1, 2, 3]), (0, 3));
     }
 }

@@ -28,14 +28,15 @@ mod user_cache;
 mod users;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::rotation::RotationPolicy;
 use countersign_store::Store;
 use countersign_token::{Algorithm, RevocationSet, TokenCache, Verifier};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
 pub use caller::Caller;
@@ -45,7 +46,7 @@ pub use honour::Readiness;
 pub use login::{Login, LoginError};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;
-pub use open::{OpenError, Secrets};
+pub use open::{OpenError, Role, Secrets};
 pub use password_change::{PasswordChange, PasswordChangeError};
 pub use profile::{ProfileError, ProfilePatch};
 pub use refresh::RefreshError;
@@ -93,9 +94,12 @@ pub struct Flows {
     user_cache: UserCache,
     followed: tokio::sync::Mutex<honour::Followed>,
     /// When an unknown key id last had the keys read again.
-    looked_for_keys: tokio::sync::Mutex<Option<jiff::Timestamp>>,
-    /// When following last succeeded, in Unix microseconds.
-    followed_at: AtomicI64,
+    looked_for_keys: tokio::sync::Mutex<Option<Duration>>,
+    /// When following last succeeded, in milliseconds since the start of the process.
+    followed_at: AtomicU64,
+    readiness: tokio::sync::Mutex<Option<(Duration, Readiness)>>,
+    /// What the clock showed when the process began.
+    started_at: Timestamp,
 }
 
 impl Flows {

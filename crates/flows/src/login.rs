@@ -76,11 +76,13 @@ impl Flows {
             true => {
                 let presented = PresentedPassword::new(&login.password);
                 let salt = random::bytes(&*self.random);
-                self.hashing.rehash(presented, salt).await?
+                // A nicety that must not cost a right password its answer.
+                self.hashing.rehash(presented, salt).await.unwrap_or(None)
             }
             false => None,
         };
         let now = self.clock.now();
+        let mint = self.mint(now)?;
         let expires_at = later(now, self.policy.session_lifetime);
         let session = NewSession {
             id: SessionId::new(random::bytes(&*self.random)),
@@ -91,12 +93,20 @@ impl Flows {
             user_agent: caller.user_agent.clone(),
             amr: vec!["pwd".to_owned()],
         };
+        let until = self.tokens_until(now);
         let proof = SignInProof {
             password_hash: proven.password_hash,
             rehash,
         };
-        match self.store.open_session(&session, &proof, now).await? {
-            Opened::Opened(session) => self.tokens(&session, &user, now).map(Some),
+        match self
+            .store
+            .open_session(&session, &proof, now, until)
+            .await?
+        {
+            Opened::Opened(session, announcements) => {
+                self.honour(&announcements);
+                mint.tokens(&session, &user).map(Some)
+            }
             Opened::ProofStale => Ok(None),
         }
     }

@@ -1,6 +1,6 @@
 use countersign_domain::SessionId;
 use countersign_domain::refresh_token::Presented;
-use countersign_domain::rotation::{Decision, EndReason, decide};
+use countersign_domain::rotation::{Dead, Decision, EndReason, decide};
 use countersign_store::{Actor, Ended, Scope, Session};
 
 use crate::access::Authenticated;
@@ -25,6 +25,8 @@ pub enum LogoutScope {
 pub enum LogoutError {
     /// The access token's session has ended already.
     SessionEnded,
+    /// The refresh token's session is over, so it is not worth the user's other sessions.
+    SessionOver(Dead),
     /// The refresh token is not one of ours.
     InvalidRefreshToken,
     /// The refresh token had been used before, which ended its own session; it is not worth the
@@ -72,8 +74,8 @@ impl Flows {
     }
 
     /// Signs out by refresh token, which is enough by itself. Any genuine token ends its own
-    /// session, and a token of an ended session ends nothing: both so that a retry after a lost
-    /// answer is answered alike. Other sessions are ended only for a token that a refresh would accept.
+    /// session, also once more, so that a retry after a lost answer is answered alike. Other sessions
+    /// are ended only for a token that a refresh would accept.
     pub async fn logout_by_refresh_token(
         &self,
         token: &str,
@@ -100,7 +102,9 @@ impl Flows {
             Decision::Rotate { .. } | Decision::Repeat { .. } => {
                 self.end_many(&session, beyond).await
             }
-            Decision::Dead(_) => Ok(()),
+            // A retry of what ended this session along with the others.
+            Decision::Dead(Dead::Ended(EndReason::LogoutAll)) => Ok(()),
+            Decision::Dead(dead) => Err(LogoutError::SessionOver(dead)),
             // Reuse is found, announced and recorded in one place.
             Decision::Reuse => match self.refresh(token, caller).await {
                 Err(RefreshError::Fault(fault)) => Err(fault.into()),
@@ -118,6 +122,8 @@ impl Flows {
             .end_session(id, None, reason, Actor::Trusted, now, until);
         if let Ended::Ended(announcements) = ending.await.map_err(Fault::from)? {
             self.honour(&announcements);
+            // Also where a first try ended it whose answer, and honouring, was lost.
+            self.revocations.end_session(id.0, until.as_second());
         }
         Ok(())
     }
@@ -129,7 +135,7 @@ impl Flows {
         let ending = self
             .store
             .end_sessions(user, scope, EndReason::LogoutAll, actor, now, until);
-        // An actor that has ended meanwhile ends nothing, as above.
+        // An actor that has ended meanwhile ends nothing; its sign-out was the later of two.
         if let Ended::Ended(announcements) = ending.await.map_err(Fault::from)? {
             self.honour(&announcements);
         }

@@ -24,12 +24,9 @@ impl Flows {
         Ok(self.keys.load().views().to_vec())
     }
 
-    /// Makes the next signing key. Answers when it signs, or `None` under HS256, where the key is
-    /// a setting.
+    /// Makes the next signing key, of the algorithm that is in use, and answers when it signs.
+    /// Under HS256 the key is a setting: `None`, and in an emergency stored keys of an earlier algorithm are dropped.
     pub async fn rotate_keys(&self, rotation: Rotation) -> Result<Option<Timestamp>, Fault> {
-        if self.policy.algorithm == Algorithm::Hs256 {
-            return Ok(None);
-        }
         let now = self.clock.now();
         let (activates_at, others_expire_at) = self.key_schedule(now);
         let (how, signs_at) = match rotation {
@@ -42,8 +39,22 @@ impl Flows {
             ),
             Rotation::Emergency => (InstallKey::Emergency, now),
         };
-        self.store.install_key(&self.new_key()?, how, now).await?;
+        let key = match self.algorithm_in_use(now).await? {
+            Algorithm::Hs256 if rotation == Rotation::Scheduled => return Ok(None),
+            Algorithm::Hs256 => None,
+            algorithm => Some(self.new_key(algorithm)?),
+        };
+        self.store.install_key(key.as_ref(), how, now).await?;
         self.reload_keys(now).await?;
-        Ok(Some(signs_at))
+        Ok(key.map(|_| signs_at))
+    }
+
+    /// The stored keys tell; an operator's settings may be others than the server's. Only where none
+    /// is in use do the settings count.
+    async fn algorithm_in_use(&self, now: Timestamp) -> Result<Algorithm, Fault> {
+        let records = self.store.signing_keys(now).await?;
+        let in_use = records.iter().rev().find(|key| key.expires_at.is_none());
+        let stored = in_use.and_then(|key| key.algorithm.parse().ok());
+        Ok(stored.unwrap_or(self.policy.algorithm))
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use countersign_domain::refresh_token::RefreshKey;
@@ -31,6 +32,16 @@ pub struct Secrets {
     pub hs256: Option<SigningSecret>,
 }
 
+/// For what the use cases are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To serve: signing keys are made as the settings want them.
+    Server,
+    /// For an operator's command, whose settings may be others than the server's: nothing is
+    /// changed by opening.
+    Operator,
+}
+
 /// Why the use cases cannot be opened over a store.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -53,6 +64,7 @@ impl Flows {
     /// to this root secret, makes the first signing key if there is none, and loads what has been revoked, so that
     /// a revoked token is refused from the first request on.
     pub async fn open(
+        role: Role,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -61,6 +73,7 @@ impl Flows {
         hashing: PoolSettings,
     ) -> Result<Self, OpenError> {
         let now = clock.now();
+        let started_at = earlier(now, clock.elapsed());
         let fingerprint = secrets.root.derive(Purpose::Fingerprint);
         let stored = store
             .bind_root_secret(fingerprint.as_ref(), now)
@@ -97,36 +110,51 @@ impl Flows {
             user_cache: UserCache::new(USER_CACHE),
             followed: tokio::sync::Mutex::default(),
             looked_for_keys: tokio::sync::Mutex::default(),
-            followed_at: AtomicI64::new(i64::MIN),
+            followed_at: AtomicU64::new(0),
+            readiness: tokio::sync::Mutex::default(),
+            started_at,
             policy,
         };
-        flows.ensure_signing_key(now).await?;
+        if role == Role::Server {
+            flows.ensure_signing_key(now).await?;
+        }
         flows.reload_keys(now).await?;
         flows.follow().await?;
         Ok(flows)
     }
 
-    /// Makes a key of the configured algorithm if none is in use. Of several instances that start
-    /// at once, the store lets one succeed.
+    /// Makes a key of the configured algorithm if none is in use; under HS256, where the key is a
+    /// setting, lets those in use expire. Of several instances that start at once, the store lets one succeed.
     async fn ensure_signing_key(&self, now: Timestamp) -> Result<(), Fault> {
-        if self.policy.algorithm == Algorithm::Hs256 {
-            return Ok(());
-        }
         let records = self.store.signing_keys(now).await?;
-        let wanted = self.policy.algorithm.as_str();
-        if records
-            .iter()
-            .any(|key| key.algorithm == wanted && key.expires_at.is_none())
-        {
+        let mut in_use = records.iter().filter(|key| key.expires_at.is_none());
+        let (activates_at, others_expire_at) = self.key_schedule(now);
+        if self.policy.algorithm == Algorithm::Hs256 {
+            if in_use.next().is_some() {
+                let others_expire_at = self.tokens_until(now);
+                let how = InstallKey::Rotate {
+                    activates_at: now,
+                    others_expire_at,
+                };
+                self.store.install_key(None, how, now).await?;
+            }
             return Ok(());
         }
-        let (activates_at, others_expire_at) = self.key_schedule(now);
+        let wanted = self.policy.algorithm;
+        if in_use.any(|key| key.algorithm == wanted.as_str()) {
+            return Ok(());
+        }
         let how = InstallKey::IfMissing {
             activates_at,
             others_expire_at,
         };
-        let key = self.new_key()?;
-        if self.store.install_key(&key, how, now).await?.is_some() {
+        let key = self.new_key(wanted)?;
+        if self
+            .store
+            .install_key(Some(&key), how, now)
+            .await?
+            .is_some()
+        {
             tracing::info!(
                 kid = key.kid,
                 algorithm = key.algorithm,
@@ -136,16 +164,15 @@ impl Flows {
         Ok(())
     }
 
-    /// A new key of the configured algorithm, sealed.
-    pub(crate) fn new_key(&self) -> Result<NewKey, Fault> {
+    /// A new key, sealed.
+    pub(crate) fn new_key(&self, algorithm: Algorithm) -> Result<NewKey, Fault> {
         let broken = |error: &dyn std::fmt::Display| Fault::Signing(error.to_string());
-        let private = generate(self.policy.algorithm)?;
-        let key =
-            SigningKey::from_pkcs8(self.policy.algorithm, &private).map_err(|e| broken(&e))?;
+        let private = generate(algorithm)?;
+        let key = SigningKey::from_pkcs8(algorithm, &private).map_err(|e| broken(&e))?;
         let public = key.verification_key().to_jwk();
         Ok(NewKey {
             kid: key.kid().to_owned(),
-            algorithm: self.policy.algorithm.as_str().to_owned(),
+            algorithm: algorithm.as_str().to_owned(),
             public_jwk: public.map(|jwk| jwk.to_string()).unwrap_or_default(),
             sealed_private: self
                 .seal
@@ -167,6 +194,10 @@ impl Flows {
             now,
         )
     }
+}
+
+fn earlier(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
 fn seconds(duration: SignedDuration) -> u32 {

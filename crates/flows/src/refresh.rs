@@ -35,6 +35,7 @@ impl Flows {
     pub async fn refresh(&self, token: &str, caller: &Caller) -> Result<Tokens, RefreshError> {
         let presented = self.refresh_key.open(token).ok_or(RefreshError::Invalid)?;
         let now = self.clock.now();
+        let mint = self.mint(now).map_err(RefreshError::Fault)?;
         let outcome = self
             .store
             .refresh(
@@ -46,8 +47,8 @@ impl Flows {
             .await
             .map_err(|error| RefreshError::Fault(error.into()))?;
         match outcome {
-            RefreshOutcome::Refreshed(refreshed) => self
-                .tokens(&refreshed.session, &refreshed.user, now)
+            RefreshOutcome::Refreshed(refreshed) => mint
+                .tokens(&refreshed.session, &refreshed.user)
                 .map_err(RefreshError::Fault),
             RefreshOutcome::Reused {
                 user_id,

@@ -283,7 +283,7 @@ pub(crate) fn check_name(raw: &str, errors: &mut Vec<FieldError>) -> Option<Stri
     let name = raw.trim();
     let problem = match name {
         _ if name.chars().count() > MAX_NAME => Some(("name_too_long", "at most 200 characters")),
-        _ if name.chars().any(char::is_control) => {
+        _ if name.chars().any(|c| c.is_control() || turns_text_around(c)) => {
             Some(("name_invalid", "without control characters"))
         }
         _ => None,
@@ -297,6 +297,12 @@ pub(crate) fn check_name(raw: &str, errors: &mut Vec<FieldError>) -> Option<Stri
         return None;
     }
     (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The explicit directional formatting characters of Unicode (UAX 9, section 2): with them a name
+/// could make the line of a list that it stands in read differently.
+fn turns_text_around(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 fn check_roles(roles: &[String], errors: &mut Vec<FieldError>) {

@@ -3,28 +3,43 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::FORWARDED;
+use http::header::{FORWARDED, HeaderName};
 use ipnet::IpNet;
 
-/// The networks of proxies whose word about the client's address is believed.
+/// The networks of proxies whose word about the client's address is believed, and the header that
+/// they put it in.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    header: ForwardingHeader,
+}
+
+/// The header that the proxies add their client's address to. The other one is not looked at: a
+/// proxy passes on whatever its client wrote there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`.
+    #[default]
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
 
 impl TrustedProxies {
     /// Trusts proxies in these networks. Empty: the peer's address counts, whatever headers say.
-    pub fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+    pub fn new(networks: Vec<IpNet>, header: ForwardingHeader) -> Self {
+        Self { networks, header }
     }
 
     /// The client's address: the peer's, or, where the peer is a trusted proxy, the right-most
-    /// address in `X-Forwarded-For` (else `Forwarded`, RFC 7239) that is not itself a trusted proxy. Anything
-    /// further left could have been made up by the client.
+    /// address in the header that is not itself a trusted proxy. Anything further left could have
+    /// been made up by the client.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if !self.trusts(client) {
             return client;
         }
-        for hop in hops(headers).into_iter().rev() {
+        for hop in self.hops(headers).into_iter().rev() {
             // What cannot be read ends the walk at the last hop that could.
             let Some(address) = hop else { break };
             client = address;
@@ -36,28 +51,25 @@ impl TrustedProxies {
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
-}
 
-/// The hops from left to right; `None` for one that names no address.
-fn hops(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
-    let split = |name: &str| -> Vec<String> {
-        let values = headers.get_all(name).iter();
-        let texts = values.map(|value| value.to_str().unwrap_or("unreadable"));
-        texts
-            .flat_map(|text| text.split(','))
-            .map(|hop| hop.trim().to_owned())
+    /// The hops from left to right; `None` for one that names no address. Split before they are
+    /// read, so that a client's unreadable hop does not hide the proxy's own.
+    fn hops(&self, headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+        let (name, read): (HeaderName, fn(&str) -> Option<IpAddr>) = match self.header {
+            ForwardingHeader::XForwardedFor => {
+                (HeaderName::from_static("x-forwarded-for"), address)
+            }
+            ForwardingHeader::Forwarded => (FORWARDED, forwarded_address),
+        };
+        let values = headers.get_all(name).into_iter();
+        let hops = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+        hops.map(|hop| read(std::str::from_utf8(hop).ok()?.trim()))
             .collect()
-    };
-    let forwarded_for = split("x-forwarded-for");
-    if !forwarded_for.is_empty() {
-        return forwarded_for.iter().map(|hop| address(hop)).collect();
     }
-    split(FORWARDED.as_str())
-        .iter()
-        .map(|element| forwarded_address(element))
-        .collect()
 }
 
 fn forwarded_address(element: &str) -> Option<IpAddr> {
@@ -82,12 +94,18 @@ fn address(text: &str) -> Option<IpAddr> {
 mod tests {
     use super::*;
 
-    fn client(peer: &str, headers: &[(&'static str, &str)]) -> String {
-        let proxies = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
-        let proxies = TrustedProxies::new(proxies.map(|net| net.parse().unwrap()).to_vec());
+    use ForwardingHeader::{Forwarded, XForwardedFor};
+
+    fn client(header: ForwardingHeader, peer: &str, headers: &[(&'static str, &str)]) -> String {
+        let networks = ["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"];
+        let networks = networks.map(|net| net.parse().unwrap()).to_vec();
+        let proxies = TrustedProxies::new(networks, header);
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            map.append(
+                *name,
+                http::HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+            );
         }
         proxies.client(peer.parse().unwrap(), &map).to_string()
     }
@@ -95,9 +113,16 @@ mod tests {
     #[test]
     fn only_a_trusted_peer_is_believed() {
         let forged = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=2.2.2.2")];
-        assert_eq!(client("203.0.113.9", &forged), "203.0.113.9");
-        assert_eq!(client("127.0.0.1", &[]), "127.0.0.1");
-        assert_eq!(client("127.0.0.1", &forged), "1.1.1.1");
+        assert_eq!(client(XForwardedFor, "203.0.113.9", &forged), "203.0.113.9");
+        assert_eq!(client(XForwardedFor, "127.0.0.1", &[]), "127.0.0.1");
+        assert_eq!(client(XForwardedFor, "127.0.0.1", &forged), "1.1.1.1");
+        assert_eq!(client(Forwarded, "127.0.0.1", &forged), "2.2.2.2");
+        // The other header is the client's own.
+        assert_eq!(client(Forwarded, "127.0.0.1", &forged[..1]), "127.0.0.1");
+        assert_eq!(
+            client(XForwardedFor, "127.0.0.1", &forged[1..]),
+            "127.0.0.1"
+        );
     }
 
     #[test]
@@ -113,14 +138,19 @@ mod tests {
             ("2001:db8::1", "2001:db8::1"),
             ("::ffff:203.0.113.7", "203.0.113.7"),
             ("", "127.0.0.1"),
+            ("é, 203.0.113.7", "203.0.113.7"),
         ] {
             assert_eq!(
-                client("127.0.0.1", &[("x-forwarded-for", value)]),
+                client(XForwardedFor, "127.0.0.1", &[("x-forwarded-for", value)]),
                 expected,
                 "{value}"
             );
             assert_eq!(
-                client("::ffff:127.0.0.1", &[("x-forwarded-for", value)]),
+                client(
+                    XForwardedFor,
+                    "::ffff:127.0.0.1",
+                    &[("x-forwarded-for", value)]
+                ),
                 expected
             );
         }
@@ -128,7 +158,7 @@ mod tests {
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-for", "203.0.113.7"),
         ];
-        assert_eq!(client("127.0.0.1", &lines), "203.0.113.7");
+        assert_eq!(client(XForwardedFor, "127.0.0.1", &lines), "203.0.113.7");
     }
 
     #[test]
@@ -147,7 +177,7 @@ mod tests {
             ("for=_hidden, for=10.0.0.1", "10.0.0.1"),
         ] {
             assert_eq!(
-                client("127.0.0.1", &[("forwarded", value)]),
+                client(Forwarded, "127.0.0.1", &[("forwarded", value)]),
                 expected,
                 "{value}"
             );

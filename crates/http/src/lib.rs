@@ -16,7 +16,7 @@ mod problem;
 mod routes;
 mod serve;
 
-pub use client_address::TrustedProxies;
+pub use client_address::{ForwardingHeader, TrustedProxies};
 pub use edge::{CorsOrigins, Edge, EdgeSettings};
 pub use openapi::openapi;
 pub use routes::{operator_router, public_router};

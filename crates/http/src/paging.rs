@@ -65,7 +65,9 @@ pub(crate) fn encode((time, id): SessionCursor) -> String {
 fn decode(text: &str) -> Option<SessionCursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (time, id) = bytes.split_first_chunk::<8>()?;
-    let time = Timestamp::from_microsecond(i64::from_be_bytes(*time)).ok()?;
+    // No session is older than 1970, and databases do not know all the years that could be asked for.
+    let micros = Some(i64::from_be_bytes(*time)).filter(|micros| *micros >= 0)?;
+    let time = Timestamp::from_microsecond(micros).ok()?;
     Some((time, SessionId(Uuid::from_slice(id).ok()?)))
 }
 

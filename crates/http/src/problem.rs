@@ -331,6 +331,7 @@ impl From<LogoutError> for Problem {
     fn from(error: LogoutError) -> Self {
         match error {
             LogoutError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
+            LogoutError::SessionOver(dead) => RefreshError::from(dead).into(),
             LogoutError::InvalidRefreshToken => Self::from(&INVALID_REFRESH_TOKEN),
             LogoutError::RefreshTokenReused => Self::from(&REFRESH_TOKEN_REUSED),
             LogoutError::Fault(fault) => fault.into(),

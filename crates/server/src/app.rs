@@ -11,7 +11,7 @@ use countersign_flows::clock::SystemClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::{self, SystemRandom};
-use countersign_flows::{Flows, Policy, Secrets};
+use countersign_flows::{Flows, Policy, Role, Secrets};
 use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
 use countersign_token::Algorithm;
 use jiff::SignedDuration;
@@ -36,25 +36,28 @@ pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
     Ok(SqlStore::connect(&database, pools).await?)
 }
 
-/// Brings the schema up to date, or insists that it is, as the settings say.
-pub async fn ready_schema(settings: &Settings, store: &SqlStore) -> Result<(), Failure> {
-    if settings.migrate_at_start {
-        store.migrate().await?;
-        return Ok(());
-    }
+/// Insists that the schema is up to date. Only `serve` and `migrate` change it: an operator's
+/// command may be of another version, or have other settings, than the servers.
+pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
     match store.schema().await? {
         SchemaState::Current => Ok(()),
-        SchemaState::Behind { pending } => Err(Failure::with(
-            Exit::Settings,
-            format!(
-                "the database lacks {pending} migrations and `COUNTERSIGN_MIGRATE` is `off`: run `countersign migrate`"
-            ),
-        )),
+        SchemaState::Behind { pending } => {
+            let migrations = if pending == 1 {
+                "migration"
+            } else {
+                "migrations"
+            };
+            let message = format!(
+                "the database lacks {pending} {migrations}: run `countersign migrate`, or start the server with \
+                 `COUNTERSIGN_MIGRATE=auto`"
+            );
+            Err(Failure::with(Exit::Settings, message))
+        }
     }
 }
 
 /// Opens the use cases over a store whose schema is ready.
-pub async fn open(settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
+pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
     let random = SystemRandom;
     let hs256 = match &settings.signing {
         Signing::Hs256(secret) => Some(SigningSecret::new(secret.expose().as_bytes().to_vec())),
@@ -66,6 +69,7 @@ pub async fn open(settings: &Settings, store: SqlStore) -> Result<Flows, Failure
     };
     let (clock, random) = (Arc::new(SystemClock), Arc::new(random));
     let flows = Flows::open(
+        role,
         Arc::new(store),
         clock,
         random,
@@ -76,11 +80,11 @@ pub async fn open(settings: &Settings, store: SqlStore) -> Result<Flows, Failure
     Ok(flows.await?)
 }
 
-/// What operators' commands work on: the settings' database, with its schema brought up to date.
+/// What operators' commands work on.
 pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
     let store = connect(settings).await?;
-    ready_schema(settings, &store).await?;
-    open(settings, store).await
+    current_schema(&store).await?;
+    open(Role::Operator, settings, store).await
 }
 
 fn policy(settings: &Settings) -> Policy {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use countersign_domain::root_secret::RootSecret;
@@ -53,6 +53,12 @@ pub enum DataDirError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file belongs to another user, who can put any secret into it.
+    #[error("the root secret `{path}` belongs to another user; run this as its owner")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
     /// The file holds something else.
     #[error(
         "the root secret `{path}` {problem}; restore it from a backup, or delete it to make a new one, which ends all \
@@ -76,7 +82,7 @@ impl DataDirError {
                 ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Exit::NotPermitted,
                 _ => Exit::Failure,
             },
-            DataDirError::Open { .. } => Exit::NotPermitted,
+            DataDirError::Open { .. } | DataDirError::Foreign { .. } => Exit::NotPermitted,
             DataDirError::Content { .. } => Exit::Failure,
         }
     }
@@ -129,6 +135,9 @@ pub fn read(folder: &Path) -> Result<Option<Secret>, DataDirError> {
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(content("is not a file"));
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(DataDirError::Foreign { path: shown(&path) });
     }
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {

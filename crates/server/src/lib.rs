@@ -6,6 +6,7 @@ pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod data_dir;
+mod descriptors;
 pub mod exit;
 mod failure;
 mod logging;

@@ -7,8 +7,9 @@ use crate::settings::{LogFormat, Settings};
 /// Sends log lines to standard error. Control characters in values are escaped by the formatter,
 /// so that nothing a client sends can begin a line or colour a terminal.
 pub(crate) fn start(settings: &Settings) {
-    let filter =
-        EnvFilter::try_new(&settings.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // One line for each connection that misbehaves would let clients write the log.
+    let wanted = format!("h2=error,{}", settings.log_filter);
+    let filter = EnvFilter::try_new(wanted).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr);

@@ -13,19 +13,23 @@ const ANNOUNCED_FOR: SignedDuration = SignedDuration::from_hours(1);
 #[async_trait]
 impl Keys for SqlStore {
     async fn signing_keys(&self, now: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
-        let rows = self.db.read(statements::KEYS, vec![now.into()]).await?;
+        let rows = self.read(statements::KEYS, vec![now.into()]).await?;
         Ok(records::all(&rows, records::key)?)
     }
 
     async fn install_key(
         &self,
-        key: &NewKey,
+        key: Option<&NewKey>,
         how: InstallKey,
         now: Timestamp,
     ) -> Result<Option<Vec<Announcement>>, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let verdict = install_in(&mut tx, key, how, now).await?;
-        Ok(tx.settle(verdict).await?)
+        let key = key.cloned();
+        self.detached(|db| async move {
+            let mut tx = db.begin().await?;
+            let verdict = install_in(&mut tx, key.as_ref(), how, now).await?;
+            Ok(tx.settle(verdict).await?)
+        })
+        .await
     }
 
     async fn bind_root_secret(
@@ -34,13 +38,13 @@ impl Keys for SqlStore {
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
         // Read first: every start but the first then works on a database that takes no writes.
-        let rows = self.db.read(statements::SECRET_FINGERPRINT, vec![]).await?;
+        let rows = self.read(statements::SECRET_FINGERPRINT, vec![]).await?;
         let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
         if let Some(stored) = stored.flatten() {
             return Ok(stored);
         }
         let values = vec![fingerprint.into(), now.into()];
-        let rows = self.db.write(statements::SECRET_BIND, values).await?;
+        let rows = self.write(statements::SECRET_BIND, values).await?;
         let bound = records::first(&rows, |row: &Row| row.columns().take())?;
         bound.ok_or_else(|| StoreError::Corrupt("a bound secret did not come back".to_owned()))
     }
@@ -48,7 +52,7 @@ impl Keys for SqlStore {
 
 async fn install_in(
     tx: &mut Tx,
-    key: &NewKey,
+    key: Option<&NewKey>,
     how: InstallKey,
     now: Timestamp,
 ) -> Result<Verdict<Option<Vec<Announcement>>>, DbError> {
@@ -56,8 +60,10 @@ async fn install_in(
         .await?;
     let rows = tx.run(statements::KEYS, vec![now.into()]).await?;
     let present = records::all(&rows, records::key)?;
-    let in_use =
-        |present: &KeyRecord| present.algorithm == key.algorithm && present.expires_at.is_none();
+    let in_use = |present: &KeyRecord| {
+        let same = |key: &NewKey| key.algorithm == present.algorithm;
+        present.expires_at.is_none() && key.is_some_and(same)
+    };
     let activates_at = match how {
         InstallKey::IfMissing { .. } if present.iter().any(in_use) => {
             return Ok(Verdict::Undo(None));
@@ -81,6 +87,20 @@ async fn install_in(
             now
         }
     };
+    if let Some(key) = key {
+        insert(tx, key, now, activates_at).await?;
+    }
+    let until = now.checked_add(ANNOUNCED_FOR).unwrap_or(Timestamp::MAX);
+    let announcement = announce(tx, Subject::KeysChanged, now, until).await?;
+    Ok(Verdict::Commit(Some(vec![announcement])))
+}
+
+async fn insert(
+    tx: &mut Tx,
+    key: &NewKey,
+    now: Timestamp,
+    activates_at: Timestamp,
+) -> Result<(), DbError> {
     let values = vec![
         key.kid.as_str().into(),
         key.algorithm.as_str().into(),
@@ -90,7 +110,5 @@ async fn install_in(
         activates_at.into(),
     ];
     tx.run(statements::KEY_INSERT, values).await?;
-    let until = now.checked_add(ANNOUNCED_FOR).unwrap_or(Timestamp::MAX);
-    let announcement = announce(tx, Subject::KeysChanged, now, until).await?;
-    Ok(Verdict::Commit(Some(vec![announcement])))
+    Ok(())
 }

@@ -3,8 +3,8 @@ use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{EndReason, RotationPolicy};
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{
-    Actor, Announcement, Ended, NewSession, Opened, RefreshOutcome, Scope, Session, Sessions,
-    SignInProof, StoreError, Subject,
+    Actor, Announcement, Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Scope, Session,
+    Sessions, SignInProof, StoreError, Subject,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -20,10 +20,15 @@ impl Sessions for SqlStore {
         new: &NewSession,
         proof: &SignInProof,
         now: Timestamp,
+        tokens_until: Timestamp,
     ) -> Result<Opened, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let verdict = open_in(&mut tx, new, proof, now).await?;
-        Ok(tx.settle(verdict).await?)
+        let (new, proof) = (new.clone(), proof.clone());
+        self.detached(|db| async move {
+            let mut tx = db.begin().await?;
+            let verdict = open_in(&mut tx, &new, &proof, now, tokens_until).await?;
+            Ok(tx.settle(verdict).await?)
+        })
+        .await
     }
 
     async fn refresh(
@@ -33,11 +38,15 @@ impl Sessions for SqlStore {
         now: Timestamp,
         tokens_until: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
-        refresh::refresh(&self.db, presented, policy, now, tokens_until).await
+        let policy = *policy;
+        self.detached(|db| async move {
+            refresh::refresh(&db, presented, &policy, now, tokens_until).await
+        })
+        .await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let rows = self.db.read(statements::SESSION_BY_ID, vec![id.0.into()]);
+        let rows = self.read(statements::SESSION_BY_ID, vec![id.0.into()]);
         let rows = rows.await?;
         Ok(records::first(&rows, |row| {
             records::session(&mut row.columns())
@@ -59,7 +68,7 @@ impl Sessions for SqlStore {
             id.into(),
             records::limit(limit),
         ];
-        let rows = self.db.read(statements::SESSIONS_LIVE, values).await?;
+        let rows = self.read(statements::SESSIONS_LIVE, values).await?;
         Ok(records::all(&rows, |row| {
             records::session(&mut row.columns())
         })?)
@@ -74,9 +83,12 @@ impl Sessions for SqlStore {
         now: Timestamp,
         tokens_until: Timestamp,
     ) -> Result<Ended, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let verdict = end_in(&mut tx, id, owner, reason, actor, now, tokens_until).await?;
-        Ok(tx.settle(verdict).await?)
+        self.detached(|db| async move {
+            let mut tx = db.begin().await?;
+            let verdict = end_in(&mut tx, id, owner, reason, actor, now, tokens_until).await?;
+            Ok(tx.settle(verdict).await?)
+        })
+        .await
     }
 
     async fn end_sessions(
@@ -88,9 +100,13 @@ impl Sessions for SqlStore {
         now: Timestamp,
         tokens_until: Timestamp,
     ) -> Result<Ended, StoreError> {
-        let mut tx = self.db.begin().await?;
-        let verdict = end_scope_in(&mut tx, user, scope, reason, actor, now, tokens_until).await?;
-        Ok(tx.settle(verdict).await?)
+        self.detached(|db| async move {
+            let mut tx = db.begin().await?;
+            let verdict =
+                end_scope_in(&mut tx, user, scope, reason, actor, now, tokens_until).await?;
+            Ok(tx.settle(verdict).await?)
+        })
+        .await
     }
 }
 
@@ -99,6 +115,7 @@ async fn open_in(
     new: &NewSession,
     proof: &SignInProof,
     now: Timestamp,
+    tokens_until: Timestamp,
 ) -> Result<Verdict<Opened>, DbError> {
     let values = vec![
         new.user_id.0.into(),
@@ -120,9 +137,33 @@ async fn open_in(
         Value::Json(records::names(&new.amr)),
     ];
     let rows = tx.run(statements::SESSION_OPEN, values).await?;
-    records::first(&rows, |row| records::session(&mut row.columns()))?
-        .map(|session| Verdict::Commit(Opened::Opened(session)))
-        .ok_or_else(|| DbError::Corrupt("an inserted session did not come back".to_owned()))
+    let session = records::first(&rows, |row| records::session(&mut row.columns()))?
+        .ok_or_else(|| DbError::Corrupt("an inserted session did not come back".to_owned()))?;
+    let ended = end_too_many(tx, new, now, tokens_until).await?;
+    Ok(Verdict::Commit(Opened::Opened(session, ended)))
+}
+
+/// Ends a user's oldest sessions beyond the number that is allowed, under the lock of its row. The
+/// new one stays, also where another instance's clock made others look newer.
+async fn end_too_many(
+    tx: &mut Tx,
+    new: &NewSession,
+    now: Timestamp,
+    tokens_until: Timestamp,
+) -> Result<Vec<Announcement>, DbError> {
+    let values = vec![
+        new.user_id.0.into(),
+        now.into(),
+        EndReason::TooMany.as_str().into(),
+        new.id.0.into(),
+        i64::from(MAX_SESSIONS - 1).into(),
+    ];
+    let rows = tx.run(statements::SESSIONS_END_TOO_MANY, values).await?;
+    let mut announcements = Vec::new();
+    for id in records::all(&rows, |row| row.columns().take().map(SessionId))? {
+        announcements.push(announce(tx, Subject::Session(id), now, tokens_until).await?);
+    }
+    Ok(announcements)
 }
 
 /// Ends one session, under the lock of its user's row.

@@ -87,6 +87,12 @@ statements! {
     SESSIONS_END = "UPDATE sessions SET revoked_at = $3, revoke_reason = $4 \
          WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL AND expires_at > $3 RETURNING id";
 
+    /// The bound on how many keeps the transaction short where there are very many.
+    SESSIONS_END_TOO_MANY = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3 WHERE id IN ( \
+         SELECT id FROM sessions WHERE user_id = $1 AND id <> $4 AND revoked_at IS NULL \
+         AND idle_expires_at > $2 AND expires_at > $2 \
+         ORDER BY created_at DESC, id DESC LIMIT 100 OFFSET $5) RETURNING id";
+
     // Announcements.
 
     ANNOUNCE = "INSERT INTO revocations (kind, subject, not_before, created_at, expires_at) \

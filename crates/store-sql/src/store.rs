@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use countersign_store::{Store, StoreError};
 
-use crate::driver::Db;
+use crate::driver::{Db, Row, Value};
 use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
 use crate::statements;
 
@@ -114,6 +114,44 @@ impl SqlStore {
         self.db.pool()
     }
 
+    /// Runs work to its end, also where whoever waits for it goes away. A statement that is dropped
+    /// under way costs a connection to PostgreSQL, and clients can hang up faster than connections are made.
+    pub(crate) async fn detached<T, F>(
+        &self,
+        work: impl FnOnce(Arc<Db>) -> F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        match tokio::spawn(work(Arc::clone(&self.db))).await {
+            Ok(done) => done,
+            Err(error) => Err(StoreError::Unavailable(format!(
+                "a task ended early: {error}"
+            ))),
+        }
+    }
+
+    /// [`Db::read`], detached.
+    pub(crate) async fn read(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.detached(|db| async move { Ok(db.read(sql, values).await?) })
+            .await
+    }
+
+    /// [`Db::write`], detached.
+    pub(crate) async fn write(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.detached(|db| async move { Ok(db.write(sql, values).await?) })
+            .await
+    }
+
     /// Closes all connections once they are idle. Calls made afterwards answer
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
@@ -132,7 +170,7 @@ impl fmt::Debug for SqlStore {
 #[async_trait]
 impl Store for SqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.read(statements::PING, vec![]).await?;
+        self.read(statements::PING, vec![]).await?;
         Ok(())
     }
 }

@@ -113,7 +113,11 @@ async fn postgres_that_takes_no_writes_consumes_no_token() {
     assert_eq!(store.user(user.id).await.unwrap().unwrap().id, user.id);
     is_unavailable(refresh().await);
     let again = kit::new_session(user.id, at(1));
-    is_unavailable(store.open_session(&again, &kit::proof(1), at(1)).await);
+    is_unavailable(
+        store
+            .open_session(&again, &kit::proof(1), at(1), kit::until(at(1)))
+            .await,
+    );
 
     execute(&mut other, "SET default_transaction_read_only = off").await;
     execute(&mut other, format!("{read_only} = off")).await;
@@ -176,7 +180,10 @@ async fn calls_during_the_end_of_connections_fail_by_type_and_never_half() {
                 let mut opened = Vec::new();
                 for _ in 0..40 {
                     let new = kit::new_session(user.id, at(0));
-                    match store.open_session(&new, &kit::proof(1), at(0)).await {
+                    match store
+                        .open_session(&new, &kit::proof(1), at(0), kit::until(at(0)))
+                        .await
+                    {
                         Ok(_) => opened.push(new.id),
                         Err(StoreError::Unavailable(_)) => {}
                         Err(error) => panic!("{error}"),

@@ -27,7 +27,8 @@ mod users;
 pub use announcements::{Announced, Announcement, Announcements, Subject};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
 pub use sessions::{
-    Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions, SignInProof,
+    Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions,
+    SignInProof,
 };
 pub use users::{
     Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, User,

@@ -151,6 +151,22 @@ impl Scheme {
         }
     }
 
+    /// Stand-ins whose work, done in addition to that of a stored hash, makes up the work of a new one. Without it a
+    /// wrong password for a user with an old, cheaper hash would be answered sooner than one for nobody.
+    ///
+    /// Exact for bcrypt, where the costs below the configured one add up to it. For a hash of another kind the whole
+    /// work of a new one is added, and for a costlier one nothing can be: both take longer, until the user's next
+    /// sign-in replaces the hash.
+    pub fn padding(&self, stored: &PasswordHash) -> Vec<PasswordHash> {
+        match (self.clamped(), stored.form()) {
+            (Self::Bcrypt { cost }, Form::Bcrypt(form)) => (form.cost..cost)
+                .map(|cost| Self::Bcrypt { cost }.stand_in())
+                .collect(),
+            _ if self.needs_rehash(stored) => vec![self.stand_in()],
+            _ => Vec::new(),
+        }
+    }
+
     /// A hash that no known password matches, of the cost that a new one would have. Verifying against it does the
     /// same work as against a real one: for users who do not exist or have no password.
     pub fn stand_in(&self) -> PasswordHash {

@@ -70,10 +70,14 @@ impl KeyRing {
     ) -> Result<Self, Fault> {
         let mut signers = Vec::with_capacity(records.len() + 1);
         for record in records {
-            signers.push(Signer {
-                key: open_record(record, seal)?,
-                activates_at: record.activates_at,
-            });
+            match open_record(record, seal) {
+                Ok(key) => signers.push(Signer {
+                    key,
+                    activates_at: record.activates_at,
+                }),
+                // One spoilt row must not stop those that are whole.
+                Err(error) => tracing::error!(kid = record.kid, %error, "cannot use a signing key"),
+            }
         }
         if let Some(secret) = hs256 {
             let key = SigningKey::hs256(&secret.0).map_err(|e| Fault::Signing(e.to_string()))?;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use countersign_domain::password::PresentedPassword;
+use countersign_flows::Role;
 use countersign_flows::clock::{Clock, SystemClock};
 use countersign_flows::keys::KeyStatus;
 use countersign_store_sql::SchemaState;
@@ -163,7 +164,7 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         return Ok(());
     }
     findings.add("schema", Verdict::Good, "current");
-    let flows = app::open(settings, store).await?;
+    let flows = app::open(Role::Operator, settings, store).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);
     let signing = keys

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_flows::Flows;
+use countersign_flows::{Flows, Role};
 use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
     public_router,
@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app;
+use crate::descriptors;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
@@ -37,14 +38,17 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
         settings.issuer = format!("http://{addr}");
     }
     let store = app::connect(&settings).await?;
-    app::ready_schema(&settings, &store).await?;
-    let flows = Arc::new(app::open(&settings, store.clone()).await?);
+    match settings.migrate_at_start {
+        true => drop(store.migrate().await?),
+        false => app::current_schema(&store).await?,
+    }
+    let flows = Arc::new(app::open(Role::Server, &settings, store.clone()).await?);
 
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let edge = Edge::new(flows, edge_settings(&settings));
     let limits = Limits {
-        connections: settings.max_connections,
+        connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
     };
     let public_server = countersign_http::serve(
@@ -97,7 +101,10 @@ async fn bind(setting: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
 fn edge_settings(settings: &Settings) -> EdgeSettings {
     EdgeSettings {
         issuer: settings.issuer.clone(),
-        trusted_proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
+        trusted_proxies: TrustedProxies::new(
+            settings.trusted_proxies.clone(),
+            settings.forwarding_header,
+        ),
         cors: match &settings.cors_origins {
             CorsOrigins::Off => EdgeCors::List(Vec::new()),
             CorsOrigins::Loopback => EdgeCors::Loopback,

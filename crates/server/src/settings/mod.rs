@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_http::ForwardingHeader;
 use ipnet::IpNet;
 
 pub use database::Database;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub cors_origins: CorsOrigins,
     /// `TRUSTED_PROXIES`: empty means that forwarding fields are ignored.
     pub trusted_proxies: Vec<IpNet>,
+    /// `TRUSTED_PROXIES_HEADER`.
+    pub forwarding_header: ForwardingHeader,
     /// `COUNTERSIGN_LOG`: a filter that `tracing_subscriber::EnvFilter` has accepted.
     pub log_filter: String,
     /// `COUNTERSIGN_LOG_FORMAT`.

@@ -1,5 +1,7 @@
 //! From the sources to [`Settings`], one setting after the other.
 
+use countersign_http::ForwardingHeader;
+
 use super::parse::{self, *};
 use super::problem::escaped;
 use super::reader::Reader;
@@ -50,6 +52,16 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             },
         ),
         trusted_proxies: reader.get_or(&TRUSTED_PROXIES, networks, || (Vec::new(), None)),
+        forwarding_header: reader.get(
+            &TRUSTED_PROXIES_HEADER,
+            choice(
+                &TRUSTED_PROXIES_HEADER,
+                &[
+                    ("x-forwarded-for", ForwardingHeader::XForwardedFor),
+                    ("forwarded", ForwardingHeader::Forwarded),
+                ],
+            ),
+        ),
         log_filter: reader.get(&COUNTERSIGN_LOG, log_filter),
         log_format: reader.get(
             &COUNTERSIGN_LOG_FORMAT,

@@ -71,7 +71,9 @@ settings! {
             Computed("any http origin on localhost when the listening address is loopback, otherwise `off`"),
             "The web origins whose pages may call the server from a browser.";
         TRUSTED_PROXIES: Kind::Networks, Unset,
-            "The proxies whose `X-Forwarded-For` and `Forwarded` fields are believed; without any, the peer's address counts.";
+            "The proxies whose word about the client's address is believed; without any, the peer's address counts.";
+        TRUSTED_PROXIES_HEADER: Kind::Choice(&["x-forwarded-for", "forwarded"]), Text("x-forwarded-for"),
+            "The header that the trusted proxies add their client's address to; the other one is not looked at.";
         COUNTERSIGN_LOG: Kind::LogFilter, Text("info"),
             "What is logged, as a level or as a filter by module.";
         COUNTERSIGN_LOG_FORMAT: Kind::Choice(&["human", "json"]), Text("human"),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_http::ForwardingHeader;
 use countersign_server::settings::kind::Kind;
 use countersign_server::settings::table::{ALL, Fallback};
 use countersign_server::settings::{
@@ -21,6 +22,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             max_connections: 10_000,
             cors_origins: CorsOrigins::Loopback,
             trusted_proxies: vec![],
+            forwarding_header: ForwardingHeader::XForwardedFor,
             log_filter: "info".into(),
             log_format: LogFormat::Human,
             database: Database::Sqlite {

@@ -8,6 +8,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, Postgres as Engine};
 use sqlx::query::Query;
 use sqlx::{ConnectOptions, Connection};
+use tokio::time::Instant;
 
 use super::postgres_types::{PgJson, PgTime};
 use super::{DbError, Dialect, Row, Value, micros};
@@ -38,10 +39,14 @@ const MIGRATION_ANSWER: Duration = Duration::from_secs(3600);
 /// A connection that was idle for longer is asked whether it is still alive before use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// No transaction begins its commit later than this after its beginning. Instances that follow the
+/// announcements count on it: one that commits long after a younger one would be overlooked.
+const LONGEST_TRANSACTION: Duration = Duration::from_secs(5);
+
 const LIMITS: [(&str, &str); 3] = [
     ("statement_timeout", "5s"),
     ("lock_timeout", "3s"),
-    ("idle_in_transaction_session_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "5s"),
 ];
 /// For one transaction only. The lock, whose number is arbitrary, is that transaction's too.
 const BEGIN_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
@@ -124,6 +129,7 @@ impl Postgres {
         let mut tx = Tx {
             lease: self.lease().await?,
             failed: false,
+            commit_by: Some(Instant::now() + LONGEST_TRANSACTION),
         };
         tx.lease.script("BEGIN").await?;
         // Dropped before `commit` or `rollback`, it closes the connection.
@@ -134,6 +140,7 @@ impl Postgres {
     pub(super) async fn begin_migration(&self) -> Result<Tx, DbError> {
         let mut tx = self.begin().await?;
         tx.lease.patience = MIGRATION_ANSWER;
+        tx.commit_by = None;
         tx.script(BEGIN_MIGRATION).await?;
         Ok(tx)
     }
@@ -221,6 +228,8 @@ impl Drop for Lease {
 pub(crate) struct Tx {
     lease: Lease,
     failed: bool,
+    /// `None`: a migration, which may take its time.
+    commit_by: Option<Instant>,
 }
 
 impl Tx {
@@ -245,6 +254,14 @@ impl Tx {
             // The server would answer COMMIT with a quiet rollback.
             let text = "commit after a failed statement".to_owned();
             return Err(DbError::Corrupt(text));
+        }
+        if self.commit_by.is_some_and(|by| Instant::now() > by) {
+            self.lease.script("ROLLBACK").await?;
+            let text = format!(
+                "a transaction took over {} s",
+                LONGEST_TRANSACTION.as_secs()
+            );
+            return Err(DbError::Unavailable(text));
         }
         self.lease.script("COMMIT").await
     }

@@ -30,7 +30,12 @@ async fn scene<S: Store>(store: &S) -> Scene {
     let mut aged = new_session(one.id, at(NOW - ABSOLUTE));
     aged.idle_expires_at = at(2 * NOW);
     store
-        .open_session(&aged, &proof(1), at(NOW - ABSOLUTE))
+        .open_session(
+            &aged,
+            &proof(1),
+            at(NOW - ABSOLUTE),
+            until(at(NOW - ABSOLUTE)),
+        )
         .await
         .unwrap();
     let foreign = open(store, other.id, at(NOW - 1)).await;

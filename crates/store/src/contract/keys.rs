@@ -36,7 +36,7 @@ const ROTATE: fn(i64, i64) -> InstallKey = |activates, others_expire| InstallKey
 };
 
 async fn install<S: Store>(store: &S, key: &NewKey, how: InstallKey, second: i64) -> bool {
-    let announcements = store.install_key(key, how, at(second)).await.unwrap();
+    let announcements = store.install_key(Some(key), how, at(second)).await.unwrap();
     if let Some(announcements) = &announcements {
         assert_eq!(subjects(announcements), [Subject::KeysChanged]);
     }
@@ -121,6 +121,18 @@ pub async fn emergency_deletes_all_others<S: Store>(a: Arc<S>, b: Arc<S>) {
     let new = key("3", "EdDSA");
     assert!(install(&*b, &new, InstallKey::Emergency, 30).await);
     assert_eq!(keys(&*a, at(0)).await, [record(&new, 30, 30, None)]);
+}
+
+pub async fn without_a_key_only_the_others_are_affected<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let old = key("old", "EdDSA");
+    assert!(install(&*a, &old, IF_MISSING(0, 0), 10).await);
+    let announcements = b.install_key(None, ROTATE(20, 900), at(20)).await.unwrap();
+    assert_eq!(subjects(&announcements.unwrap()), [Subject::KeysChanged]);
+    let expected = [record(&old, 10, 10, Some(900))];
+    assert_eq!(keys(&*a, at(20)).await, expected);
+    let how = InstallKey::Emergency;
+    assert!(b.install_key(None, how, at(30)).await.unwrap().is_some());
+    assert_eq!(keys(&*a, at(30)).await, []);
 }
 
 pub async fn one_of_ten_installs<S: Store>(a: Arc<S>, b: Arc<S>) {

@@ -108,8 +108,12 @@ pub fn proof(n: u64) -> SignInProof {
 /// Opens a session for a user whose password hash is the first.
 pub async fn open<S: Store>(store: &S, user: UserId, now: Timestamp) -> Session {
     let new = new_session(user, now);
-    match store.open_session(&new, &proof(1), now).await.unwrap() {
-        Opened::Opened(session) => session,
+    match store
+        .open_session(&new, &proof(1), now, until(now))
+        .await
+        .unwrap()
+    {
+        Opened::Opened(session, _) => session,
         Opened::ProofStale => panic!("the proof is stale"),
     }
 }

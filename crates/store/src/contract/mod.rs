@@ -63,6 +63,7 @@ macro_rules! contract_cases {
             sessions: session_without_details;
             sessions: rehash_replaces_the_proof;
             sessions: stale_proof_opens_nothing;
+            sessions: too_many_sessions_end_the_oldest;
             sessions: live_sessions_are_newest_first;
             sessions: live_sessions_leave_out_the_dead;
             sessions: ending_one_session;
@@ -95,6 +96,7 @@ macro_rules! contract_cases {
             keys: retiring_key_does_not_count_as_in_use;
             keys: rotation_keeps_earlier_ends;
             keys: emergency_deletes_all_others;
+            keys: without_a_key_only_the_others_are_affected;
             keys: one_of_ten_installs;
             keys: root_secret_is_bound_once;
             announcements: list_is_in_order_and_live;

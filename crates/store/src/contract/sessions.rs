@@ -6,7 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::kit::*;
 use crate::{
-    Actor, Announcement, Ended, Opened, Scope, Session, SignInProof, Store, Subject, UserChange,
+    Actor, Announcement, Ended, MAX_SESSIONS, Opened, Scope, Session, SignInProof, Store, Subject,
+    UserChange,
 };
 
 pub async fn opened_session_is_found_again<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -34,8 +35,11 @@ pub async fn opened_session_is_found_again<S: Store>(a: Arc<S>, b: Arc<S>) {
     };
     // Finer than what is kept.
     let fine = now + SignedDuration::from_nanos(789);
-    let opened = a.open_session(&new, &proof(1), fine).await.unwrap();
-    assert_eq!(opened, Opened::Opened(expected.clone()));
+    let opened = a
+        .open_session(&new, &proof(1), fine, until(fine))
+        .await
+        .unwrap();
+    assert_eq!(opened, Opened::Opened(expected.clone(), vec![]));
     assert_eq!(b.session(new.id).await.unwrap(), Some(expected));
     let user = b.user(one.id).await.unwrap().unwrap();
     assert_eq!(user.last_sign_in_at, Some(now));
@@ -47,9 +51,12 @@ pub async fn session_without_details<S: Store>(a: Arc<S>, b: Arc<S>) {
     let one = user(&*a).await;
     let mut new = new_session(one.id, at(1));
     (new.ip, new.user_agent, new.amr) = (None, None, vec![]);
-    let opened = a.open_session(&new, &proof(1), at(1)).await.unwrap();
+    let opened = a
+        .open_session(&new, &proof(1), at(1), until(at(1)))
+        .await
+        .unwrap();
     let stored = b.session(new.id).await.unwrap().unwrap();
-    assert_eq!(opened, Opened::Opened(stored.clone()));
+    assert_eq!(opened, Opened::Opened(stored.clone(), vec![]));
     assert_eq!(
         (stored.ip, stored.user_agent, stored.amr),
         (None, None, vec![])
@@ -63,15 +70,24 @@ pub async fn rehash_replaces_the_proof<S: Store>(a: Arc<S>, b: Arc<S>) {
         ..proof(1)
     };
     let new = new_session(one.id, at(1));
-    let opened = a.open_session(&new, &rehashing, at(1)).await.unwrap();
-    assert!(matches!(opened, Opened::Opened(_)));
+    let opened = a
+        .open_session(&new, &rehashing, at(1), until(at(1)))
+        .await
+        .unwrap();
+    assert!(matches!(opened, Opened::Opened(..)));
     let stored = b.credentials(one.id).await.unwrap().unwrap().password_hash;
     assert_eq!(stored.unwrap(), hash(2).as_str());
     let new = new_session(one.id, at(2));
-    let opened = b.open_session(&new, &proof(1), at(2)).await.unwrap();
+    let opened = b
+        .open_session(&new, &proof(1), at(2), until(at(2)))
+        .await
+        .unwrap();
     assert_eq!(opened, Opened::ProofStale);
-    let opened = b.open_session(&new, &proof(2), at(2)).await.unwrap();
-    assert!(matches!(opened, Opened::Opened(_)));
+    let opened = b
+        .open_session(&new, &proof(2), at(2), until(at(2)))
+        .await
+        .unwrap();
+    assert!(matches!(opened, Opened::Opened(..)));
 }
 
 pub async fn stale_proof_opens_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -98,13 +114,40 @@ pub async fn stale_proof_opens_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
             rehash: Some(hash(2)),
             ..proof(n)
         };
-        let opened = a.open_session(&new, &rehashing, at(2)).await.unwrap();
+        let opened = a
+            .open_session(&new, &rehashing, at(2), until(at(2)))
+            .await
+            .unwrap();
         assert_eq!(opened, Opened::ProofStale);
         assert_eq!(b.session(new.id).await.unwrap(), None);
     }
     let stored = b.credentials(changed.id).await.unwrap().unwrap();
     assert_eq!(stored.password_hash.unwrap(), hash(1).as_str());
     assert_eq!(stored.user.last_sign_in_at, None);
+}
+
+pub async fn too_many_sessions_end_the_oldest<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let (one, other) = (user(&*a).await, user(&*a).await);
+    let untouched = open(&*a, other.id, at(0)).await;
+    let mut opened = Vec::new();
+    for second in 0..i64::from(MAX_SESSIONS) {
+        opened.push(open(&*a, one.id, at(second)).await.id);
+    }
+    // On an instance whose clock is behind: the new one stays although it looks the oldest.
+    let new = new_session(one.id, at(-50));
+    let outcome = b.open_session(&new, &proof(1), at(-50), until(at(-50)));
+    let Opened::Opened(_, announcements) = outcome.await.unwrap() else {
+        panic!("the proof is stale");
+    };
+    assert_eq!(subjects(&announcements), [Subject::Session(opened[0])]);
+    let first = a.session(opened[0]).await.unwrap().unwrap();
+    assert_eq!(first.state.ended, Some(EndReason::TooMany));
+    for live in [opened[1], new.id, untouched.id] {
+        assert_eq!(a.session(live).await.unwrap().unwrap().state.ended, None);
+    }
+    let limit = MAX_SESSIONS + 10;
+    let live = a.live_sessions(one.id, None, limit, at(1)).await.unwrap();
+    assert_eq!(live.len(), MAX_SESSIONS as usize);
 }
 
 pub async fn live_sessions_are_newest_first<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -140,8 +183,11 @@ pub async fn live_sessions_leave_out_the_dead<S: Store>(a: Arc<S>, b: Arc<S>) {
     let idle = open(&*a, one.id, at(0)).await;
     let mut new = new_session(one.id, at(0));
     new.idle_expires_at = at(2 * ABSOLUTE);
-    let opened = a.open_session(&new, &proof(1), at(0)).await.unwrap();
-    assert!(matches!(opened, Opened::Opened(_)));
+    let opened = a
+        .open_session(&new, &proof(1), at(0), until(at(0)))
+        .await
+        .unwrap();
+    assert!(matches!(opened, Opened::Opened(..)));
     let listed = async |now: Timestamp| -> Vec<_> {
         let sessions = b.live_sessions(one.id, None, 200, now).await.unwrap();
         sessions.into_iter().map(|session| session.id).collect()

@@ -27,7 +27,10 @@ where
                 let new = new_session(one.id, at(1));
                 tokio::spawn(async move {
                     wander(round * 4 + n).await;
-                    let opened = store.open_session(&new, &proof(1), at(1)).await.unwrap();
+                    let opened = store
+                        .open_session(&new, &proof(1), at(1), until(at(1)))
+                        .await
+                        .unwrap();
                     (new.id, opened)
                 })
             })
@@ -40,7 +43,7 @@ where
             let (id, opened) = sign_in.await.unwrap();
             let stored = a.session(id).await.unwrap();
             match opened {
-                Opened::Opened(_) => {
+                Opened::Opened(..) => {
                     early += 1;
                     assert!(stored.is_none_or(|session| session.state.ended.is_some()));
                     assert!(announced.contains(&id), "its access token would live on");
