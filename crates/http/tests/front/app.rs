@@ -12,7 +12,7 @@ use countersign_flows::clock::ManualClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
-use countersign_flows::{Flows, OpenError, Policy, Secrets};
+use countersign_flows::{Flows, OpenError, Policy, Role, Secrets};
 use countersign_http::{CorsOrigins, Edge, EdgeSettings, TrustedProxies, public_router};
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
@@ -85,6 +85,7 @@ impl App {
         choices: Choices,
     ) -> Result<Self, OpenError> {
         let flows = Flows::open(
+            Role::Server,
             Arc::new(store.clone()),
             clock.clone(),
             random.clone(),
@@ -119,6 +120,11 @@ impl App {
     /// Moves the clock of every instance over this database.
     pub(crate) fn step(&self, by: SignedDuration) {
         self.clock.step(by);
+    }
+
+    /// Sets the clock of every instance while no time passes.
+    pub(crate) fn set_clock_by(&self, by: SignedDuration) {
+        self.clock.set_by(by);
     }
 
     pub(crate) async fn register(&self, email: &str) -> Answer {

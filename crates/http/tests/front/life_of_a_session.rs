@@ -1,5 +1,6 @@
 //! Tokens from sign-in to expiry, by the clock.
 
+use countersign_store::MAX_SESSIONS;
 use serde_json::Value;
 
 use crate::answer::Tokens;
@@ -107,6 +108,21 @@ async fn an_expired_session_is_not_listed() {
 }
 
 #[tokio::test]
+async fn of_too_many_sessions_the_oldest_ends() {
+    let (app, oldest) = signed_in().await;
+    app.step(seconds(1));
+    let second = app.sign_in("ada@example.org").await;
+    for _ in 2..MAX_SESSIONS {
+        app.sign_in("ada@example.org").await;
+    }
+    app.assert_live(&oldest).await;
+    let newest = app.sign_in("ada@example.org").await;
+    app.assert_over(&oldest).await;
+    app.assert_live(&second).await;
+    app.assert_live(&newest).await;
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_back_signs_nobody_out() {
     let (app, tokens) = signed_in().await;
     let second = app.refresh(&tokens.refresh).await.tokens();
@@ -122,6 +138,16 @@ async fn a_clock_that_is_set_back_signs_nobody_out() {
     app.step(minutes(10));
     app.assert_live(&third).await;
     app.refresh(&third.refresh).await.tokens();
+}
+
+#[tokio::test]
+async fn a_sign_out_holds_after_the_clock_was_wrong_for_a_while() {
+    let (app, tokens) = signed_in().await;
+    app.post("/auth/logout").bearer(&tokens.access).send().await;
+    app.set_clock_by(days(1));
+    app.flows.follow().await.unwrap();
+    app.set_clock_by(days(-1));
+    app.assert_over(&tokens).await;
 }
 
 #[tokio::test]

@@ -107,9 +107,10 @@ async fn tokens_of_a_dead_session_end_nothing() {
     for scope in ["global", "others"] {
         let three = three().await;
         assert_eq!(three.by_access_token("local").await.status, 204);
+        let refused = (401, "session_revoked".to_owned());
         let by_refresh = three.by_refresh_token(&three.mine.refresh, scope).await;
-        assert_eq!(by_refresh.status, 204);
-        assert_eq!(three.by_access_token(scope).await.status, 401);
+        assert_eq!(by_refresh.problem(), refused);
+        assert_eq!(three.by_access_token(scope).await.problem(), refused);
         three.assert_live(false, true).await;
     }
 }
@@ -119,8 +120,8 @@ async fn a_token_of_an_expired_session_ends_nothing() {
     let three = three().await;
     three.app.step(days(30));
     let fresh = three.app.sign_in("ada@example.org").await;
-    let bye = three.by_refresh_token(&three.mine.refresh, "global").await;
-    assert_eq!(bye.status, 204);
+    let late = three.by_refresh_token(&three.mine.refresh, "global").await;
+    assert_eq!(late.problem(), (401, "session_expired".to_owned()));
     three.app.assert_live(&fresh).await;
 }
 

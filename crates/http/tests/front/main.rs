@@ -18,6 +18,7 @@ mod life_of_a_session;
 mod life_of_an_account;
 mod logout_scopes;
 mod mass_assignment;
+mod media_types;
 mod rehash;
 mod reuse;
 mod routes;

@@ -139,6 +139,9 @@ async fn not_ready_when_nothing_was_heard_for_long() {
     );
     assert_eq!(answer.json()["dependencies"]["database"]["state"], "up");
     app.flows.follow().await.unwrap();
+    // What was found out just now is not found out again.
+    assert_eq!(app.get("/readyz").send().await.status, 503);
+    app.step(crate::app::seconds(1));
     assert_eq!(app.get("/readyz").send().await.status, 200);
 }
 

@@ -165,6 +165,7 @@ async fn what_is_wrong_with_a_field() {
         ("password", json!({"a": 1}), "wrong_type"),
         ("name", json!(long(201)), "name_too_long"),
         ("name", json!("a\u{0}b"), "name_invalid"),
+        ("name", json!("a\u{202e}b"), "name_invalid"),
         ("name", json!(true), "wrong_type"),
     ] {
         let mut body = good.clone();

@@ -142,6 +142,8 @@ async fn pages_that_cannot_be() {
         "?limit=",
         "?limit=99999999999",
         "?cursor=",
+        // A time before 1970.
+        "?cursor=gAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     ] {
         let answer = list(&app, &tokens.access, query).await;
         assert_eq!(
