@@ -46,7 +46,10 @@ pub fn run(
             Ok(Exit::Ok)
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut output.out);
+            // Into memory first: the generator panics where its output is cut off.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
+            output.out.write_all(&script)?;
             Ok(Exit::Ok)
         }
         Command::Man { command } => manual_page(&command, output),

@@ -135,7 +135,8 @@ pub async fn too_many_sessions_end_the_oldest<S: Store>(a: Arc<S>, b: Arc<S>) {
     }
     // On an instance whose clock is behind: the new one stays although it looks the oldest.
     let new = new_session(one.id, at(-50));
-    let outcome = b.open_session(&new, &proof(1), at(-50), until(at(-50)));
+    let proof = proof(1);
+    let outcome = b.open_session(&new, &proof, at(-50), until(at(-50)));
     let Opened::Opened(_, announcements) = outcome.await.unwrap() else {
         panic!("the proof is stale");
     };
