@@ -38,9 +38,11 @@ impl Table {
         }
         let [p50, p99, p999] = [50.0, 99.0, 99.9]
             .map(|percent| percentile(&figures.latencies, percent).as_secs_f64() * 1e3);
-        let [own, all] = figures
-            .cpu
-            .map(|time| time.as_secs_f64() * 1e6 / count as f64);
+        // In a flood nearly all of it is the flood's.
+        let [own, all] = figures.cpu.map(|time| match work.in_flood() {
+            true => "–".to_owned(),
+            false => format!("{:.1}", time.as_secs_f64() * 1e6 / count as f64),
+        });
         println!(
             "| {} | {connections} | {:.0} | {p50:.2} | {p99:.2} | {p999:.2} | {own} | {all} | {:.1} | {:.1} |",
             work.name(),

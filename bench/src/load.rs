@@ -34,7 +34,7 @@ pub(crate) async fn run(
     let until = from + measured;
     let mut flood = JoinSet::new();
     for client in flooding {
-        flood.spawn(repeat(client, from, until));
+        flood.spawn(sign_in_until(client, until));
     }
     let mut working = JoinSet::new();
     for (number, client) in clients.into_iter().enumerate() {
@@ -65,7 +65,7 @@ pub(crate) async fn run(
         latencies.extend(measured??);
     }
     while let Some(flooded) = flood.join_next().await {
-        flooded??;
+        flooded?;
     }
     latencies.sort_unstable();
     let cpu = [after[0] - before[0], after[1] - before[1]];
@@ -77,13 +77,19 @@ pub(crate) async fn run(
     })
 }
 
+/// A few at a time: the server refuses sign-ins that would have to wait for long.
 async fn prepare(server: &Server, work: Work, connections: usize) -> Result<Vec<Client>> {
     let mut preparing = JoinSet::new();
+    let mut clients = Vec::new();
     for _ in 0..connections {
+        if preparing.len() == 4
+            && let Some(client) = preparing.join_next().await
+        {
+            clients.push(client??);
+        }
         let address = server.address().to_owned();
         preparing.spawn(async move { Client::prepare(&address, work).await });
     }
-    let mut clients = Vec::new();
     while let Some(client) = preparing.join_next().await {
         clients.push(client??);
     }
@@ -112,6 +118,15 @@ async fn repeat(mut client: Client, from: Instant, until: Instant) -> Result<Vec
         let now = Instant::now();
         if now >= from && now < until {
             latencies.push(now - began);
+        }
+    }
+}
+
+/// Signs in without a pause. A refusal belongs to a flood; the client tries again.
+async fn sign_in_until(mut client: Client, until: Instant) {
+    while Instant::now() < until {
+        if client.once().await.is_err() {
+            sleep(Duration::from_millis(100)).await;
         }
     }
 }

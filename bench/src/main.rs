@@ -18,6 +18,16 @@ use crate::figures::Table;
 use crate::server::{Backend, Server};
 use crate::work::Work;
 
+const DEFAULT_WORK: [&str; 7] = [
+    "healthz",
+    "register",
+    "sign-in",
+    "refresh",
+    "me",
+    "refresh-in-flood",
+    "me-in-flood",
+];
+
 /// Measures the server over loopback, one kind of request after the other.
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -28,7 +38,7 @@ struct Arguments {
     #[arg(long, value_enum, default_values = ["sqlite", "postgres"])]
     backend: Vec<Backend>,
     /// The kinds of request.
-    #[arg(long, value_enum, default_values = ["healthz", "register", "sign-in", "refresh", "me", "refresh-in-flood", "me-in-flood"])]
+    #[arg(long, value_enum, default_values = DEFAULT_WORK)]
     work: Vec<Work>,
     /// Measured seconds for each kind of request.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=600))]
@@ -95,10 +105,10 @@ async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {
 
     let mut table = Table::begin();
     for work in &arguments.work {
-        let connections = if work.hashes() {
-            arguments.connections / 2
-        } else {
-            arguments.connections
+        let connections = match work {
+            work if work.in_flood() => 4,
+            work if work.hashes() => arguments.connections / 2,
+            _ => arguments.connections,
         };
         let time = [arguments.warm_up, arguments.seconds].map(Duration::from_secs);
         let figures = load::run(&server, *work, usize::from(connections), time).await?;
