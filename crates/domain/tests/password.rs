@@ -321,3 +321,26 @@ fn unicode_equal(one: &str, other: &str) -> bool {
     use unicode_normalization::UnicodeNormalization;
     one.nfc().eq(other.nfc())
 }
+
+/// How often bcrypt goes through its key schedule for a hash.
+fn rounds(hash: &PasswordHash) -> u64 {
+    let cost = hash.as_str().split('$').nth(2).unwrap();
+    1 << cost.parse::<u32>().unwrap()
+}
+
+#[test]
+fn padding_makes_a_cheaper_hash_cost_what_a_new_one_does() {
+    let password = NewPassword::parse("correct horse").unwrap();
+    let configured = Scheme::Bcrypt { cost: 9 };
+    for cost in 4..=9 {
+        let stored = Scheme::Bcrypt { cost }.hash(&password, [1; 16]);
+        let padding = configured.padding(&stored);
+        let all: u64 = padding.iter().map(rounds).sum();
+        assert_eq!(all + rounds(&stored), 1 << 9, "{cost}");
+    }
+    let costlier = Scheme::Bcrypt { cost: 10 }.hash(&password, [1; 16]);
+    assert_eq!(configured.padding(&costlier).len(), 0);
+    let other = Scheme::ARGON2ID.stand_in();
+    let padding = configured.padding(&other);
+    assert_eq!(padding.iter().map(rounds).collect::<Vec<_>>(), [1 << 9]);
+}

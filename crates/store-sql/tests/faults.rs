@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use countersign_domain::refresh_token::Presented;
 use countersign_store::contract::kit::{self, at, until};
 use countersign_store::{
@@ -165,6 +167,49 @@ async fn reads_and_transactions_survive_the_end_of_all_connections() {
         kit::open(&store, user.id, at(0)).await;
         can_create(&store, &kit::new_user(at(0))).await;
     }
+}
+
+/// The processes of the server that the store's connections have.
+async fn backends(connection: &mut PgConnection) -> BTreeSet<i32> {
+    let others = "SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let rows = sqlx::query_scalar(others).fetch_all(connection).await;
+    rows.unwrap().into_iter().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_who_hang_up_cost_no_connections() {
+    let fresh = support::postgres().await;
+    let store = migrated(&fresh).await;
+    let mut other = postgres(&fresh).await;
+    let user = kit::user(&store).await;
+    let call = |number: usize| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            match number % 2 {
+                0 => drop(store.ping().await),
+                _ => drop(kit::open(&store, user.id, at(0)).await),
+            }
+        })
+    };
+    let all: Vec<_> = (0..40).map(call).collect();
+    for task in all {
+        task.await.unwrap();
+    }
+    let before = backends(&mut other).await;
+    for number in 0..400 {
+        let task = call(number);
+        for _ in 0..number % 50 {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+    }
+    // What they had begun ends by itself; then the same connections are there.
+    for number in 0..40 {
+        call(number).await.unwrap();
+    }
+    let after = backends(&mut other).await;
+    assert!(before.is_subset(&after), "{before:?} {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,8 @@ pub(crate) struct Choices {
     pub(crate) longest_wait: Duration,
     pub(crate) root_secret: [u8; 32],
     pub(crate) cors: CorsOrigins,
+    pub(crate) role: Role,
+    pub(crate) access_lifetime: SignedDuration,
 }
 
 impl Default for Choices {
@@ -42,6 +44,8 @@ impl Default for Choices {
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,
+            role: Role::Server,
+            access_lifetime: minutes(15),
         }
     }
 }
@@ -85,11 +89,11 @@ impl App {
         choices: Choices,
     ) -> Result<Self, OpenError> {
         let flows = Flows::open(
-            Role::Server,
+            choices.role,
             Arc::new(store.clone()),
             clock.clone(),
             random.clone(),
-            policy(choices.algorithm),
+            policy(&choices),
             Secrets {
                 root: RootSecret::new(choices.root_secret.to_vec()),
                 hs256: Some(SigningSecret::new(vec![9; 32])),
@@ -174,12 +178,12 @@ impl App {
     }
 }
 
-fn policy(algorithm: Algorithm) -> Policy {
+fn policy(choices: &Choices) -> Policy {
     Policy {
         issuer: "https://auth.example.org".to_owned(),
         audience: "https://api.example.org".to_owned(),
-        algorithm,
-        access_lifetime: SignedDuration::from_mins(15),
+        algorithm: choices.algorithm,
+        access_lifetime: choices.access_lifetime,
         rotation: RotationPolicy {
             grace: SignedDuration::from_secs(30),
             idle: days(30),

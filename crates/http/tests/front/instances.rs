@@ -1,10 +1,10 @@
 //! Two instances over one database: what one does, the other honours once it has looked.
 
-use countersign_flows::OpenError;
+use countersign_flows::{OpenError, Role, Rotation};
 use countersign_token::Algorithm;
 use serde_json::json;
 
-use crate::app::{App, Choices, PASSWORD, seconds};
+use crate::app::{App, Choices, PASSWORD, minutes, seconds};
 
 async fn two() -> (App, App) {
     let a = App::new().await;
@@ -120,4 +120,53 @@ async fn all_instances_share_one_first_key() {
     assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     assert_eq!(b.get(path).send().await.json(), keys);
     assert_eq!(a.flows.policy().algorithm, Algorithm::EdDsa);
+}
+
+/// As in a shell that lacks what the server's environment says.
+fn operator() -> Choices {
+    Choices {
+        role: Role::Operator,
+        algorithm: Algorithm::Es256,
+        access_lifetime: minutes(1),
+        ..Choices::default()
+    }
+}
+
+#[tokio::test]
+async fn what_an_operator_ends_stays_ended_whatever_the_command_is_set_to() {
+    let server = App::with(Choices {
+        access_lifetime: minutes(60),
+        ..Choices::default()
+    });
+    let server = server.await;
+    let tokens = server.welcome("ada@example.org").await;
+    let command = server.another(operator()).await.unwrap();
+    let users = command.flows.users();
+    let user = users.get_by_email("ada@example.org").await.unwrap();
+    assert_eq!(users.sign_out(user.unwrap().id).await.unwrap(), Some(1));
+    // Past the lifetime that the command knows, within the one that the token has.
+    for _ in 0..6 {
+        server.step(minutes(9));
+        server.flows.follow().await.unwrap();
+        server.assert_over(&tokens).await;
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_is_set_to_another_algorithm_changes_no_keys() {
+    let server = App::new().await;
+    let before = server.flows.signing_keys().await.unwrap();
+    let command = server.another(operator()).await.unwrap();
+    assert_eq!(server.flows.signing_keys().await.unwrap(), before);
+    command
+        .flows
+        .rotate_keys(Rotation::Scheduled)
+        .await
+        .unwrap();
+    let after = server.flows.signing_keys().await.unwrap();
+    assert_eq!(after.len(), 2);
+    assert!(
+        after.iter().all(|key| key.algorithm == "EdDSA"),
+        "{after:?}"
+    );
 }
