@@ -13,6 +13,7 @@ mod delete_account;
 mod fault;
 pub mod hashing;
 mod honour;
+mod housekeeping;
 pub mod keys;
 mod login;
 mod logout;
@@ -27,8 +28,8 @@ mod sessions;
 mod user_cache;
 mod users;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -92,6 +93,8 @@ pub struct Flows {
     token_cache: TokenCache,
     revocations: RevocationSet,
     user_cache: UserCache,
+    /// Tells this instance from others.
+    instance: OnceLock<uuid::Uuid>,
     followed: tokio::sync::Mutex<honour::Followed>,
     /// When an unknown key id last had the keys read again.
     looked_for_keys: tokio::sync::Mutex<Option<Duration>>,

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -108,6 +108,7 @@ impl Flows {
             token_cache: TokenCache::new(TOKEN_CACHE),
             revocations: RevocationSet::new(),
             user_cache: UserCache::new(USER_CACHE),
+            instance: OnceLock::new(),
             followed: tokio::sync::Mutex::default(),
             looked_for_keys: tokio::sync::Mutex::default(),
             followed_at: AtomicU64::new(0),

@@ -122,6 +122,20 @@ statements! {
          secret_fingerprint = COALESCE(installation.secret_fingerprint, excluded.secret_fingerprint), \
          updated_at = excluded.updated_at RETURNING secret_fingerprint";
 
+    // Housekeeping.
+
+    /// Happens while nobody else holds the lease.
+    LEASE_TAKE = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+         WHERE leases.holder = excluded.holder OR leases.expires_at <= $4 RETURNING name";
+    SESSIONS_PURGE_EXPIRED = "DELETE FROM sessions WHERE id IN \
+         (SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING id";
+    SESSIONS_PURGE_ENDED = "DELETE FROM sessions WHERE id IN \
+         (SELECT id FROM sessions WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2) RETURNING id";
+    ANNOUNCEMENTS_PURGE = "DELETE FROM revocations WHERE seq IN \
+         (SELECT seq FROM revocations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING seq";
+    KEYS_PURGE = "DELETE FROM signing_keys WHERE expires_at < $1 RETURNING kid";
+
     // The schema.
 
     MIGRATIONS_APPLIED = "SELECT number, name, sql FROM schema_migrations ORDER BY number";

@@ -13,6 +13,7 @@ mod cors;
 mod document;
 mod failed_sign_ins;
 mod forms;
+mod housekeeping;
 mod instances;
 mod life_of_a_session;
 mod life_of_an_account;

@@ -1,6 +1,5 @@
 //! `countersign serve`.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::settings::{CorsOrigins, Settings};
+
+/// How often an instance sees whether something is to be removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// How often an instance looks for what others have announced. Twice a second keeps the promise
 /// of one second with room to spare.
@@ -46,6 +48,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
 
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let edge = Edge::new(flows, edge_settings(&settings));
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
@@ -71,7 +74,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     };
     announce(&settings, addr, operator_addr);
     tokio::join!(public_server, operator_server, stopping);
-    let _ = following.await;
+    let _ = tokio::join!(following, sweeping);
     store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -136,11 +139,24 @@ async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
     }
 }
 
-fn wait(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        // An error means that the sender is gone, and with it the process's main task.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+/// Removes what is long over, now and then, until stopped.
+async fn sweep(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SWEEP_EVERY) => {}
+            _ = stopped.changed() => return,
+        }
+        match flows.sweep().await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "removed rows that were long over"),
+            Err(error) => tracing::warn!(%error, "cannot remove what is over"),
+        }
     }
+}
+
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the process's main task.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Resolves with the name of the signal that asks to stop.

@@ -33,6 +33,9 @@ CREATE TABLE sessions (
     CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
 );
 CREATE INDEX sessions_user_id ON sessions (user_id);
+-- For removing what is long over. Neither column changes when a session is refreshed.
+CREATE INDEX sessions_expires_at ON sessions (expires_at);
+CREATE INDEX sessions_revoked_at ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- What every instance must honour at once. `seq` is never used twice, since instances follow it.
 CREATE TABLE revocations (
@@ -45,6 +48,8 @@ CREATE TABLE revocations (
     CHECK ((subject IS NULL) = (kind = 'keys_changed')),
     CHECK ((not_before IS NOT NULL) = (kind = 'user'))
 );
+
+CREATE INDEX revocations_expires_at ON revocations (expires_at);
 
 CREATE TABLE signing_keys (
     kid TEXT PRIMARY KEY,
@@ -62,4 +67,11 @@ CREATE TABLE installation (
     secret_fingerprint BYTEA,
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL
+);
+
+-- Work that one instance does for all.
+CREATE TABLE leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder UUID NOT NULL,
+    expires_at TIMESTAMPTZ NOT NULL
 );

@@ -35,6 +35,9 @@ CREATE TABLE sessions (
     CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
 ) STRICT;
 CREATE INDEX sessions_user_id ON sessions (user_id);
+-- For removing what is long over. Neither column changes when a session is refreshed.
+CREATE INDEX sessions_expires_at ON sessions (expires_at);
+CREATE INDEX sessions_revoked_at ON sessions (revoked_at) WHERE revoked_at IS NOT NULL;
 
 -- What every instance must honour at once. `seq` is never used twice, since instances follow it.
 CREATE TABLE revocations (
@@ -47,6 +50,8 @@ CREATE TABLE revocations (
     CHECK ((subject IS NULL) = (kind = 'keys_changed')),
     CHECK ((not_before IS NOT NULL) = (kind = 'user'))
 ) STRICT;
+
+CREATE INDEX revocations_expires_at ON revocations (expires_at);
 
 CREATE TABLE signing_keys (
     kid TEXT NOT NULL PRIMARY KEY,
@@ -64,4 +69,11 @@ CREATE TABLE installation (
     secret_fingerprint BLOB,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL
+) STRICT;
+
+-- Work that one instance does for all.
+CREATE TABLE leases (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder BLOB NOT NULL,
+    expires_at INTEGER NOT NULL
 ) STRICT;

@@ -17,6 +17,7 @@
 
 pub mod actors;
 pub mod announcements;
+pub mod housekeeping;
 pub mod keys;
 pub mod kit;
 pub mod races;
@@ -102,6 +103,11 @@ macro_rules! contract_cases {
             announcements: list_is_in_order_and_live;
             announcements: stretches_overlap;
             announcements: none_is_left_out_under_concurrent_writers;
+            housekeeping: one_holds_the_lease;
+            housekeeping: one_of_eight_gets_a_free_lease;
+            housekeeping: purging_removes_what_is_over_and_nothing_else;
+            housekeeping: purging_goes_in_batches;
+            housekeeping: purging_keeps_keys_that_verify;
             races: one_successor_for_64_refreshes;
             races: one_announcement_for_64_reuses;
             races: refresh_against_logout;
@@ -153,6 +159,7 @@ mod tests {
         let written = [
             ("actors", include_str!("actors.rs")),
             ("announcements", include_str!("announcements.rs")),
+            ("housekeeping", include_str!("housekeeping.rs")),
             ("keys", include_str!("keys.rs")),
             ("races", include_str!("races.rs")),
             ("refresh", include_str!("refresh.rs")),
