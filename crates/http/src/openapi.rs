@@ -7,6 +7,7 @@ use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{
     Flow, Http, HttpAuthScheme, OAuth2, Password, Scopes, SecurityScheme,
 };
+use utoipa::openapi::tag::Tag;
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, Response, ResponseBuilder,
     ServerBuilder,
@@ -101,6 +102,7 @@ pub fn openapi() -> OpenApi {
     let here = ServerBuilder::new().url("/").build();
     document.info = info.build();
     document.servers = Some(vec![here]);
+    document.tags = Some(TAGS.map(Tag::new).to_vec());
     let components = document.components.get_or_insert_default();
     for (name, schema) in [
         (ProblemBody::name(), ProblemBody::schema()),
@@ -126,6 +128,16 @@ pub fn openapi() -> OpenApi {
     }
     document
 }
+
+/// In the order of a reader's interest.
+const TAGS: [&str; 6] = [
+    "Signing in",
+    "Your account",
+    "Your sessions",
+    "For verifiers",
+    "For operators",
+    "This description",
+];
 
 const ABOUT: &str = "Registers users, signs them in, keeps them signed in and signs them out. \
 Access tokens are short-lived JWTs (RFC 9068) that your APIs verify by themselves; refresh tokens rotate.\n\n\
