@@ -9,15 +9,19 @@ pub mod cli;
 pub mod database;
 pub mod examples;
 pub mod postgres;
+pub mod promise;
 pub mod random;
 pub mod raw;
 pub mod server;
+pub mod setup;
 pub mod terminal;
 
 pub use api::{Answer, Api, Tokens};
 pub use database::{Backend, Database};
+pub use promise::within_a_second;
 pub use random::Random;
-pub use server::{Server, Setup};
+pub use server::Server;
+pub use setup::Setup;
 
 /// Makes two tests, `NAME::sqlite` and `NAME::postgres`, of each `async fn NAME(backend: Backend)`.
 #[macro_export]

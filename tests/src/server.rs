@@ -13,70 +13,13 @@ use tokio::time::{Instant, sleep};
 
 use crate::api::Api;
 use crate::database::{Backend, Database};
+use crate::setup::Setup;
 
 /// How long a start may take before the test gives up. Far more than it needs: the machine may be busy.
 const START: Duration = Duration::from_secs(30);
 
 /// A root secret for instances that share a database and no folder.
 pub const ROOT_SECRET: &str = "black-box/7VjS0m3yqk1fWm6Yx0Zp2uQe9rTnLd4hBvXcGaKsJiE=";
-
-/// The settings of a server to be started.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    backend: Backend,
-    settings: BTreeMap<String, String>,
-}
-
-impl Setup {
-    /// What every test starts from: cheap hashes, a free port on loopback, everything else as it comes.
-    pub fn new(backend: Backend) -> Setup {
-        let settings = BTreeMap::new();
-        Setup { backend, settings }
-            .set("COUNTERSIGN_ADDR", "127.0.0.1:0")
-            .set("COUNTERSIGN_OPS_ADDR", "off")
-            .set("COUNTERSIGN_ISSUER", "http://countersign.test")
-            .set("BCRYPT_ROUNDS", "4")
-    }
-
-    /// With this setting.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: impl Into<String>) -> Setup {
-        self.settings.insert(name.into(), value.into());
-        self
-    }
-
-    /// Starts a server on a new folder and database, and waits until it is ready.
-    pub async fn start(self) -> Server {
-        let mut server = self.prepare().await;
-        server.launch().await;
-        server
-    }
-
-    /// A server on a new folder and database that is not running yet.
-    pub async fn prepare(self) -> Server {
-        let folder = temporary_folder();
-        let database = Database::create(self.backend, folder.path()).await;
-        self.prepare_on(Arc::new(folder), Arc::new(database))
-    }
-
-    /// A server on this folder and database that is not running yet.
-    pub fn prepare_on(mut self, folder: Arc<TempDir>, database: Arc<Database>) -> Server {
-        self = self.set(
-            "COUNTERSIGN_DATA_DIR",
-            folder.path().to_str().expect("UTF-8"),
-        );
-        if matches!(*database, Database::Postgres { .. }) {
-            self = self.set("DATABASE_URL", database.url());
-        }
-        Server {
-            settings: self.settings,
-            backend: self.backend,
-            folder,
-            database,
-            running: None,
-        }
-    }
-}
 
 /// A server. Dropping it kills the process; the folder and the database go when no instance uses them any more.
 #[derive(Debug)]
@@ -97,6 +40,17 @@ struct Running {
 }
 
 impl Server {
+    /// A server that is not running yet.
+    pub(crate) fn new(setup: Setup, folder: Arc<TempDir>, database: Arc<Database>) -> Server {
+        Server {
+            settings: setup.settings,
+            backend: setup.backend,
+            folder,
+            database,
+            running: None,
+        }
+    }
+
     /// Starts a server with the settings of [`Setup::new`].
     pub async fn start(backend: Backend) -> Server {
         Setup::new(backend).start().await
@@ -286,7 +240,7 @@ impl Drop for Server {
     }
 }
 
-fn temporary_folder() -> TempDir {
+pub(crate) fn temporary_folder() -> TempDir {
     tempfile::Builder::new()
         .prefix("countersign-test.")
         .tempdir()

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use countersign_tests::{Api, Backend, Random, Server, on_each_backend};
-use reqwest::Method;
+use countersign_tests::{Answer, Api, Backend, Random, Server, on_each_backend};
+use reqwest::{Method, RequestBuilder};
 use serde_json::json;
 use tokio::time::timeout;
 
@@ -20,29 +20,40 @@ async fn no_answer_names_another_user(backend: Backend) {
     for i in 0..USERS {
         let email = format!("user{i}@example.com");
         let tokens = server.api().new_session(&email, PASSWORD).await;
-        users.push((email, tokens.access));
+        // Over HTTP/2 a request is given up on a connection that others go on using, until the server closes it for
+        // too many of that (CVE-2023-44487) and the client opens another.
+        let api = match i % 2 {
+            0 => server.api(),
+            _ => Api::h2c(server.base()),
+        };
+        users.push((api, email, tokens));
     }
     let aborting: Vec<_> = users
         .iter()
-        .map(|(email, access)| {
+        .map(|(api, email, session)| {
             tokio::spawn(abort_many(
-                server.api(),
+                api.clone(),
                 email.clone(),
-                access.clone(),
+                session.access.clone(),
                 random.fork(),
             ))
         })
         .collect();
     let asking: Vec<_> = users
         .iter()
-        .map(|(email, access)| {
-            let (api, email, access) = (server.api(), email.clone(), access.clone());
+        .map(|(api, email, session)| {
+            let (api, email, mut session) = (api.clone(), email.clone(), session.clone());
             tokio::spawn(async move {
                 for _ in 0..200 {
-                    assert_eq!(api.me(&access).await.expect(200)["email"], email);
-                    // Not from memory: this one asks the database.
-                    let tokens = api.login(&email, PASSWORD).await.tokens();
-                    assert_eq!(api.me(&tokens.access).await.expect(200)["email"], email);
+                    // The second from memory, the first from the database.
+                    let body = json!({"refresh_token": session.refresh});
+                    let refresh = || api.request(Method::POST, "/auth/refresh").json(&body);
+                    session = insist(refresh).await.tokens();
+                    let me = || {
+                        api.request(Method::GET, "/auth/me")
+                            .bearer_auth(&session.access)
+                    };
+                    assert_eq!(insist(me).await.expect(200)["email"], email);
                 }
             })
         })
@@ -91,8 +102,19 @@ async fn abort_many(api: Api, email: String, access: String, mut random: Random)
                     assert_eq!(name, email);
                 }
             }
-            Ok(Err(error)) => panic!("{error}"),
+            // The connection was closed under it.
+            Ok(Err(_)) => aborted += 1,
         }
     }
     aborted
+}
+
+/// Sends until an answer comes.
+async fn insist(request: impl Fn() -> RequestBuilder) -> Answer {
+    for _ in 0..50 {
+        if let Ok(answer) = Api::try_send(request()).await {
+            return answer;
+        }
+    }
+    panic!("50 connections in a row were closed");
 }

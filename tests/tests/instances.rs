@@ -2,16 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use countersign_tests::server::ROOT_SECRET;
-use countersign_tests::{Api, Backend, Database, Server, Setup};
+use countersign_tests::{Api, Backend, Database, Server, Setup, within_a_second};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
-
-/// What the documentation promises between instances.
-const PROMISED: Duration = Duration::from_secs(1);
 
 async fn two() -> (Server, Server) {
     let first = Setup::new(Backend::Postgres)
@@ -20,16 +15,6 @@ async fn two() -> (Server, Server) {
         .await;
     let second = first.sibling().await;
     (first, second)
-}
-
-/// Asks until `done` says yes, and returns how long that took; panics if it is more than what is promised.
-async fn within_promise(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let began = Instant::now();
-    while !done().await {
-        assert!(began.elapsed() < PROMISED, "{what} took over {PROMISED:?}");
-        sleep(Duration::from_millis(5)).await;
-    }
-    println!("{what}: {:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +36,7 @@ async fn a_sign_out_on_one_is_in_force_on_the_other_within_a_second() {
         a.me(&session.access)
             .await
             .expect_problem(401, "session_revoked");
-        within_promise(scope, async || b.me(&session.access).await.status == 401).await;
+        within_a_second(scope, async || b.me(&session.access).await.status == 401).await;
         b.refresh(&session.refresh)
             .await
             .expect_problem(401, "session_revoked");
@@ -74,7 +59,7 @@ async fn what_a_user_changes_on_one_is_seen_on_the_other_within_a_second() {
     )
     .await
     .expect(200);
-    within_promise("a new name", async || {
+    within_a_second("a new name", async || {
         b.me(&session.access).await.expect(200)["name"] == "Ada"
     })
     .await;
@@ -82,7 +67,7 @@ async fn what_a_user_changes_on_one_is_seen_on_the_other_within_a_second() {
     a.with_token(Method::DELETE, "/auth/me", &session.access, body)
         .await
         .expect(204);
-    within_promise("a deletion", async || {
+    within_a_second("a deletion", async || {
         b.me(&session.access).await.status == 401
     })
     .await;
@@ -172,7 +157,7 @@ async fn both_take_part_in_a_key_rotation() {
 
     first.cli(&["keys", "rotate"]).expect(0);
     for api in &apis {
-        within_promise("the new key is published", async || {
+        within_a_second("the new key is published", async || {
             key_ids(api).await.len() == before.len() + 1
         })
         .await;
@@ -193,7 +178,7 @@ async fn both_take_part_in_a_key_rotation() {
 
     first.cli(&["keys", "rotate", "--emergency"]).expect(0);
     for api in &apis {
-        within_promise("the old keys are gone", async || {
+        within_a_second("the old keys are gone", async || {
             key_ids(api).await.is_disjoint(&before)
         })
         .await;
