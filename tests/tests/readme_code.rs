@@ -12,7 +12,10 @@ fn code(text: &str) -> &str {
 
 #[test]
 fn the_fastapi_example_in_the_readme_is_the_file() {
-    let shown = README.split("```python\n").nth(1).expect("a block of Python");
+    let shown = README
+        .split("```python\n")
+        .nth(1)
+        .expect("a block of Python");
     let shown = shown.split("```").next().unwrap_or_default();
     assert_eq!(code(shown), code(EXAMPLE));
 }
