@@ -23,10 +23,10 @@ pub(crate) const GET_AND_CLOSE: &str = "GET / HTTP/1.1\r\nHost: here\r\nConnecti
 /// Limits that a test can wait for.
 pub(crate) const SHORT: Limits = Limits {
     connections: 100,
-    head: Duration::from_millis(200),
-    idle: Duration::from_millis(400),
-    stalled_write: Duration::from_millis(200),
-    grace: Duration::from_millis(500),
+    head: Duration::from_millis(600),
+    idle: Duration::from_millis(1000),
+    stalled_write: Duration::from_millis(600),
+    grace: Duration::from_millis(1000),
 };
 
 /// Limits that no test waits for.
