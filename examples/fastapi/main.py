@@ -7,12 +7,15 @@
 Then open http://127.0.0.1:8000/docs and press Authorize, with a user who is registered at Countersign.
 """
 
+import logging
 import os
 from typing import Annotated, Any
 
 import jwt
 from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
+
+log = logging.getLogger("uvicorn.error")
 
 # Both are settings of the server; they must be equal to its own, character by character.
 ISSUER = os.environ.get("COUNTERSIGN_ISSUER", "http://127.0.0.1:8080")
@@ -48,9 +51,12 @@ def claims_of(token: Annotated[str, Depends(bearer)]) -> dict[str, Any]:
             leeway=5,
             options={"require": ["exp", "iat", "iss", "aud", "sub", "sid", "jti"]},
         )
-    except jwt.PyJWKClientConnectionError:
+    except jwt.PyJWKClientConnectionError as error:
+        log.warning("cannot fetch the keys: %s", error)
         raise HTTPException(503, "The keys cannot be fetched.", {"Retry-After": "2"}) from None
-    except jwt.PyJWTError:
+    except jwt.PyJWTError as error:
+        # Mostly an issuer or audience that is not the server's: `localhost` is not `127.0.0.1`, and a slash counts.
+        log.warning("access token refused: %s", error)
         raise refused() from None
 
 
@@ -66,7 +72,7 @@ def orders(claims: Claims) -> dict[str, Any]:
 
 @app.get("/reports")
 def reports(claims: Claims) -> dict[str, str]:
-    # Roles are set by an operator: `countersign user create --role staff …`.
+    # Roles are set by an operator: `countersign user update ada@example.com --role staff`; they are in the next access token.
     if "staff" not in claims["roles"]:
         raise HTTPException(403, "Only for staff.")
     return {"report": "all is well"}

@@ -34,6 +34,53 @@ async fn users_and_sessions(backend: Backend) {
     let session = api.login("ada@example.com", PASSWORD).await.tokens();
     assert_eq!(api.me(&session.access).await.expect(200)["id"], id.as_str());
 
+    // What is changed reaches the running server, and the next access token.
+    let update = [
+        "user",
+        "update",
+        "ada@example.com",
+        "--role",
+        "staff",
+        "--name",
+        "",
+    ];
+    server.cli(&update).expect(0);
+    within_a_second("the new role", async || {
+        let me = api.me(&session.access).await.expect(200);
+        me["roles"] == json!(["staff"]) && me["name"].is_null()
+    })
+    .await;
+    let move_away = [
+        "user",
+        "update",
+        "ada@example.com",
+        "--email",
+        "ada@example.net",
+    ];
+    server.cli(&move_away).expect(0);
+    server.cli(&["user", "show", "ada@example.com"]).expect(1);
+    let back = [
+        "user",
+        "update",
+        "ada@example.net",
+        "--email",
+        "Ada@Example.com",
+    ];
+    server.cli(&back).expect(0);
+    server
+        .cli(&["user", "update", "ada@example.com", "--email", "nowhere"])
+        .expect(1);
+    let restore = [
+        "user",
+        "update",
+        "ada@example.com",
+        "--role",
+        "admin",
+        "--name",
+        "Ada",
+    ];
+    server.cli(&restore).expect(0);
+
     // Refused, in words and without a trace of the password.
     let again = server
         .cli_with_input(&create, &format!("{PASSWORD}\n"))

@@ -6,7 +6,7 @@ const EXAMPLE: &str = include_str!("../../examples/fastapi/main.py");
 /// From the first import on: the file begins with a description that the README gives in its own
 /// words.
 fn code(text: &str) -> &str {
-    let start = text.find("import os\n").expect("the first import");
+    let start = text.find("import logging\n").expect("the first import");
     text.get(start..).unwrap_or_default()
 }
 

@@ -13,6 +13,7 @@ const WRONG_SETTINGS: Option<i32> = Some(78);
 on_each_backend!(
     secrets_are_private_files,
     another_root_secret_is_refused,
+    a_missing_root_secret_is_not_made_anew,
     a_newer_schema_is_refused,
     sessions_survive_a_restart,
 );
@@ -49,6 +50,23 @@ async fn another_root_secret_is_refused(backend: Backend) {
     assert!(output.contains("COUNTERSIGN_SECRET"), "{output}");
     assert!(!output.contains("panicked"), "{output}");
     server.set("COUNTERSIGN_SECRET", ROOT_SECRET);
+    server.launch().await;
+}
+
+async fn a_missing_root_secret_is_not_made_anew(backend: Backend) {
+    let mut server = Server::start(backend).await;
+    server.stop().await;
+    let file = server.folder().join("root-secret");
+    let secret = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let (code, output) = server.run_refused();
+    assert_eq!(code, WRONG_SETTINGS, "{output}");
+    assert!(output.contains("root-secret"), "{output}");
+    let doctor = server.cli(&["doctor"]).expect(78);
+    assert!(doctor.stdout.contains("root-secret"), "{}", doctor.stdout);
+    assert!(!file.exists());
+    std::fs::write(&file, secret).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     server.launch().await;
 }
 
@@ -172,4 +190,24 @@ async fn an_unreachable_database_is_no_reason_to_give_a_password_away() {
     let (code, output) = setup.prepare_on(folder, file).run_refused();
     assert_eq!(code, Some(69), "{output}");
     assert!(!output.contains("secret-word"), "{output}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_in_the_wrong_folder_makes_no_installation_there() {
+    let server = Setup::new(Backend::Sqlite).prepare().await;
+    for command in [["user", "list"], ["keys", "list"]] {
+        let refused = server.cli(&command).expect(78);
+        assert!(
+            refused.stderr.contains("there is no database"),
+            "{}",
+            refused.stderr
+        );
+    }
+    let doctor = server.cli(&["doctor"]).expect(78);
+    assert!(
+        doctor.stdout.contains("there is no database"),
+        "{}",
+        doctor.stdout
+    );
+    assert_eq!(std::fs::read_dir(server.folder()).unwrap().count(), 0);
 }

@@ -19,6 +19,10 @@ use crate::problem::{
 /// The most bytes that a body may have.
 pub(crate) const MAX_BODY: usize = 64 * 1024;
 
+/// What a route asks for that takes forms too.
+const EITHER: &str =
+    "Send `Content-Type: application/json` or `application/x-www-form-urlencoded`.";
+
 /// A body must have arrived by then, however slowly it trickles.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -68,6 +72,7 @@ impl<T: FromFields> FromRequest<Edge> for JsonOrForm<T> {
                 Ok(Self { input, form: true })
             }
             _ => {
+                require_json(request.headers()).map_err(|problem| problem.detail(EITHER))?;
                 let Json(input) = Json::from_request(request, edge).await?;
                 Ok(Self { input, form: false })
             }

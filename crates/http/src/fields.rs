@@ -6,6 +6,7 @@ use std::fmt;
 use countersign_flows::FieldError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::error::Category;
 
 use crate::problem::{MALFORMED_REQUEST, Problem};
 
@@ -34,10 +35,15 @@ impl Fields {
     pub(crate) fn from_json(body: &[u8]) -> Result<Self, Problem> {
         let object: Object = serde_json::from_slice(body).map_err(|error| {
             let detail = match error.classify() {
-                serde_json::error::Category::Data => {
-                    "The body must be a JSON object without repeated members."
+                Category::Data => {
+                    "The body must be a JSON object without repeated members.".to_owned()
                 }
-                _ => "The body is not valid JSON.",
+                _ if body.is_empty() => "A JSON object is needed as the body.".to_owned(),
+                _ => format!(
+                    "The body is not valid JSON: see line {}, column {}.",
+                    error.line(),
+                    error.column()
+                ),
             };
             Problem::from(&MALFORMED_REQUEST).detail(detail)
         })?;

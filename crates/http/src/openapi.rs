@@ -58,6 +58,7 @@ fn problems(operation: &str) -> Vec<&'static Kind> {
         "register" => &[BODY, STORE, HASHING, &[&EMAIL_TAKEN]],
         "login" => &[
             BODY,
+            REFRESH,
             STORE,
             HASHING,
             &[

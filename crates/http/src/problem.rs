@@ -174,8 +174,22 @@ impl Problem {
         response
     }
 
+    /// What to do about it: the fields and what is wrong with them, where there are any. All that
+    /// the users of an OAuth 2 library get to see.
+    fn summary(&self) -> String {
+        let fields = self
+            .errors
+            .iter()
+            .map(|error| format!("`{}`: {}", error.field, error.detail));
+        match self.errors.is_empty() {
+            true => self.kind.detail.to_owned(),
+            false => fields.collect::<Vec<_>>().join("; "),
+        }
+    }
+
     fn body(&self, status: StatusCode, request_id: &str) -> String {
-        let detail = self.detail.as_deref().unwrap_or(self.kind.detail);
+        let detail = self.detail.clone().unwrap_or_else(|| self.summary());
+        let detail = detail.as_str();
         let oauth = self.as_oauth.then_some(self.kind.oauth);
         let body = ProblemBody {
             r#type: format!("/problems/{}", self.kind.code),

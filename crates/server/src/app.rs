@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_domain::password::Scheme;
+use countersign_domain::root_secret::RootSecret;
 use countersign_domain::rotation::RotationPolicy;
 use countersign_flows::clock::SystemClock;
 use countersign_flows::hashing::PoolSettings;
@@ -19,7 +20,7 @@ use jiff::SignedDuration;
 use crate::data_dir;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::settings::{Database, PasswordHasher, Settings, Signing};
+use crate::settings::{Database, PasswordHasher, RootSecretSource, Settings, Signing};
 
 /// Opens the database, whatever its schema, unless that is newer than this binary.
 pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
@@ -59,14 +60,12 @@ pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
 /// Opens the use cases over a store whose schema is ready.
 pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
     let random = SystemRandom;
+    let root = root_secret(settings, &store, &random).await?;
     let hs256 = match &settings.signing {
         Signing::Hs256(secret) => Some(SigningSecret::new(secret.expose().as_bytes().to_vec())),
         _ => None,
     };
-    let secrets = Secrets {
-        root: data_dir::root_secret(settings, random::bytes(&random))?,
-        hs256,
-    };
+    let secrets = Secrets { root, hs256 };
     let (clock, random) = (Arc::new(SystemClock), Arc::new(random));
     let flows = Flows::open(
         role,
@@ -80,9 +79,46 @@ pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Fl
     Ok(flows.await?)
 }
 
+/// The root secret; made only where the database does not belong to one yet. After a restore
+/// without the file, a new one would only hide what is missing.
+async fn root_secret(
+    settings: &Settings,
+    store: &SqlStore,
+    random: &SystemRandom,
+) -> Result<RootSecret, Failure> {
+    if settings.root_secret == RootSecretSource::DataFolder
+        && data_dir::read(&settings.data_dir)?.is_none()
+        && store.has_root_secret().await?
+    {
+        let message = format!(
+            "the root secret that this database belongs to is missing: put `root-secret` back into `{}`, or set \
+             `COUNTERSIGN_SECRET`",
+            settings.data_dir.display()
+        );
+        return Err(Failure::with(Exit::Settings, message));
+    }
+    Ok(data_dir::root_secret(settings, random::bytes(random))?)
+}
+
+/// Opens the database if there is one. An operator's command in the wrong folder must not make a
+/// second, empty installation there.
+pub async fn connect_existing(settings: &Settings) -> Result<SqlStore, Failure> {
+    if let Database::Sqlite { path } = &settings.database
+        && !path.exists()
+    {
+        let message = format!(
+            "there is no database at `{}`: run this in the server's working directory and with its settings, or start \
+             the server or `countersign migrate` to make one",
+            path.display()
+        );
+        return Err(Failure::with(Exit::Settings, message));
+    }
+    connect(settings).await
+}
+
 /// What operators' commands work on.
 pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
-    let store = connect(settings).await?;
+    let store = connect_existing(settings).await?;
     current_schema(&store).await?;
     open(Role::Operator, settings, store).await
 }

@@ -101,6 +101,23 @@ pub enum UserCommand {
         /// Id or e-mail address
         user: String,
     },
+    /// Change a user's name, roles or e-mail address
+    Update {
+        /// Id or e-mail address
+        user: String,
+        /// A display name; an empty one removes it
+        #[arg(long)]
+        name: Option<String>,
+        /// A role, instead of those so far; may be given several times
+        #[arg(long = "role", value_name = "ROLE", conflicts_with = "no_roles")]
+        roles: Vec<String>,
+        /// Take all roles away
+        #[arg(long)]
+        no_roles: bool,
+        /// A new e-mail address, which then counts as not verified
+        #[arg(long)]
+        email: Option<String>,
+    },
     /// Disable an account and end its sessions
     Disable {
         /// Id or e-mail address

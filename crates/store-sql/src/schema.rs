@@ -41,7 +41,10 @@ pub enum SchemaError {
         number: i64,
     },
     /// A migration failed and was undone.
-    #[error("migration {number} `{name}` failed and was undone: {reason}")]
+    #[error(
+        "migration {number} `{name}` failed and was undone: {reason}; the database must be \
+         Countersign's own, without tables of others"
+    )]
     Failed {
         /// Its number.
         number: i64,

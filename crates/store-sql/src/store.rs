@@ -7,7 +7,7 @@ use countersign_store::{Store, StoreError};
 
 use crate::driver::{Db, Row, Value};
 use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
-use crate::statements;
+use crate::{records, statements};
 
 /// Where the data lives.
 #[derive(Clone)]
@@ -107,6 +107,13 @@ impl SqlStore {
     /// numbers that this call applied.
     pub async fn migrate(&self) -> Result<Vec<i64>, SchemaError> {
         schema::migrate(&self.db).await
+    }
+
+    /// Whether the database belongs to a root secret already.
+    pub async fn has_root_secret(&self) -> Result<bool, StoreError> {
+        let rows = self.read(statements::SECRET_FINGERPRINT, vec![]).await?;
+        let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
+        Ok(stored.flatten().is_some())
     }
 
     /// The connections at this moment.

@@ -25,38 +25,54 @@ pub(crate) struct LoginRequest {
 #[allow(dead_code, reason = "describes the form; `from_fields` reads it")]
 pub(crate) struct LoginForm {
     /// The e-mail address.
-    #[schema(example = "ada@example.org")]
-    username: String,
+    #[schema(example = "ada@example.org", nullable = false)]
+    username: Option<String>,
     /// The password.
-    #[schema(example = "correct horse battery staple", format = "password")]
-    password: String,
-    /// `password`, if it is sent at all.
-    #[schema(example = "password", pattern = "^password$", nullable = false)]
+    #[schema(
+        example = "correct horse battery staple",
+        format = "password",
+        nullable = false
+    )]
+    password: Option<String>,
+    /// `password`, which is the default, or `refresh_token`.
+    #[schema(
+        example = "password",
+        pattern = "^(password|refresh_token)$",
+        nullable = false
+    )]
     grant_type: Option<String>,
+    /// With `grant_type=refresh_token`, instead of the other two: for OAuth 2 clients, which know
+    /// one token endpoint. The same as `/auth/refresh`.
+    #[schema(nullable = false)]
+    refresh_token: Option<String>,
     /// Accepted and answered with the granted scope, which is empty in this version.
     #[schema(nullable = false)]
     scope: Option<String>,
 }
 
 /// The JSON body has `email`, the form `username`; each takes only its own.
-pub(super) struct LoginInput {
-    login: Login,
-    grant_type: Option<String>,
+pub(super) enum LoginInput {
+    Password(Login),
+    Refresh(String),
+    OtherGrant,
 }
 
 impl FromFields for LoginInput {
     fn from_fields(fields: &mut Fields) -> Self {
-        let user = if fields.is_form() {
-            "username"
-        } else {
-            "email"
-        };
-        Self {
-            login: Login {
-                email: fields.text(user),
-                password: fields.text("password"),
-            },
-            grant_type: fields.form_text("grant_type"),
+        match fields.form_text("grant_type").as_deref() {
+            None | Some("password") => {
+                let user = if fields.is_form() {
+                    "username"
+                } else {
+                    "email"
+                };
+                Self::Password(Login {
+                    email: fields.text(user),
+                    password: fields.text("password"),
+                })
+            }
+            Some("refresh_token") => Self::Refresh(fields.text("refresh_token")),
+            Some(_) => Self::OtherGrant,
         }
     }
 }
@@ -64,7 +80,8 @@ impl FromFields for LoginInput {
 /// Sign in
 ///
 /// Takes JSON, or the form of RFC 6749, section 4.3.2, that OAuth 2 clients and FastAPI's
-/// `OAuth2PasswordRequestForm` send. An unknown address and a wrong password get the same answer
+/// `OAuth2PasswordRequestForm` send; as the token endpoint of such clients it takes their
+/// `grant_type=refresh_token` too. An unknown address and a wrong password get the same answer
 /// after the same work. Errors of a form are answered as RFC 6749, section 5.2, has them: status 400 with `error`.
 #[utoipa::path(
     post,
@@ -80,10 +97,11 @@ pub(super) async fn login(
     JsonOrForm { input, form }: JsonOrForm<LoginInput>,
 ) -> Result<Answer<TokensAnswer>, Problem> {
     let answer = async {
-        if input.grant_type.is_some_and(|grant| grant != "password") {
-            return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE));
-        }
-        Ok(edge.flows.login(&input.login, &caller).await?)
+        Ok(match input {
+            LoginInput::Password(login) => edge.flows.login(&login, &caller).await?,
+            LoginInput::Refresh(token) => edge.flows.refresh(&token, &caller).await?,
+            LoginInput::OtherGrant => return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE)),
+        })
     };
     let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
     Ok(Answer(tokens.into()))

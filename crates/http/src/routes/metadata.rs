@@ -12,21 +12,21 @@ use crate::edge::Edge;
 pub(crate) struct Metadata {
     /// The `iss` claim of every token.
     issuer: String,
-    /// Where tokens are given for a password.
+    /// Where tokens are given for a password or a refresh token.
     token_endpoint: String,
     /// Where the public keys are.
     jwks_uri: String,
     /// There is no authorization endpoint, so there are no response types.
     response_types_supported: [String; 0],
     /// What the token endpoint takes.
-    grant_types_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 2],
     /// Clients do not authenticate.
     token_endpoint_auth_methods_supported: [&'static str; 1],
 }
 
 /// Authorization server metadata
 ///
-/// RFC 8414. Refresh tokens are exchanged at `/auth/refresh`.
+/// RFC 8414.
 #[utoipa::path(
     get,
     path = "/.well-known/oauth-authorization-server",
@@ -41,7 +41,7 @@ pub(super) async fn metadata(State(edge): State<Edge>) -> impl IntoResponse {
         token_endpoint: format!("{base}/auth/login"),
         jwks_uri: format!("{base}/.well-known/jwks.json"),
         response_types_supported: [],
-        grant_types_supported: ["password"],
+        grant_types_supported: ["password", "refresh_token"],
         token_endpoint_auth_methods_supported: ["none"],
         issuer,
     };

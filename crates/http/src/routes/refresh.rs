@@ -32,16 +32,16 @@ pub(crate) struct RefreshForm {
     grant_type: Option<String>,
 }
 
-pub(super) struct RefreshInput {
-    refresh_token: String,
-    grant_type: Option<String>,
+pub(super) enum RefreshInput {
+    Token(String),
+    OtherGrant,
 }
 
 impl FromFields for RefreshInput {
     fn from_fields(fields: &mut Fields) -> Self {
-        Self {
-            refresh_token: fields.text("refresh_token"),
-            grant_type: fields.form_text("grant_type"),
+        match fields.form_text("grant_type").as_deref() {
+            None | Some("refresh_token") => Self::Token(fields.text("refresh_token")),
+            Some(_) => Self::OtherGrant,
         }
     }
 }
@@ -65,13 +65,10 @@ pub(super) async fn refresh(
     JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
 ) -> Result<Answer<TokensAnswer>, Problem> {
     let answer = async {
-        if input
-            .grant_type
-            .is_some_and(|grant| grant != "refresh_token")
-        {
-            return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE));
+        match input {
+            RefreshInput::Token(token) => Ok(edge.flows.refresh(&token, &caller).await?),
+            RefreshInput::OtherGrant => Err(Problem::from(&UNSUPPORTED_GRANT_TYPE)),
         }
-        Ok(edge.flows.refresh(&input.refresh_token, &caller).await?)
     };
     let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
     Ok(Answer(tokens.into()))

@@ -113,7 +113,7 @@ async fn bad_json_in_words() {
 
     {
       "code": "malformed_request",
-      "detail": "The body is not valid JSON.",
+      "detail": "The body is not valid JSON: see line 1, column 1.",
       "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
       "status": 400,
       "title": "The request cannot be read",

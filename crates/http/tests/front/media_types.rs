@@ -34,7 +34,7 @@ async fn other_media_types() {
 
     {
       "code": "unsupported_media_type",
-      "detail": "Send `Content-Type: application/json`.",
+      "detail": "Send `Content-Type: application/json` or `application/x-www-form-urlencoded`.",
       "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
       "status": 415,
       "title": "The media type is not supported",

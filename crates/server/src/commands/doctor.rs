@@ -148,7 +148,7 @@ fn open_mode(path: &Path) -> Option<u32> {
 
 async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
     let started = now();
-    let store = app::connect(settings).await?;
+    let store = app::connect_existing(settings).await?;
     let took = started.elapsed().as_millis();
     findings.add(
         "storage",

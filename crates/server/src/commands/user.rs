@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, stdin};
 
 use countersign_domain::UserId;
+use countersign_domain::email::{Email, EmailKey};
 use countersign_flows::{CreateUser, Flows};
 use countersign_store::{User, UserChange};
 use serde_json::{Value, json};
@@ -48,6 +49,24 @@ pub(super) async fn run(
         }
         UserCommand::Show { user } => {
             let user = find(&flows, &user).await?;
+            show(output, &user)
+        }
+        UserCommand::Update {
+            user,
+            name,
+            roles,
+            no_roles,
+            email,
+        } => {
+            let user = find(&flows, &user).await?;
+            let email = email.map(|email| new_address(&email)).transpose()?;
+            let change = UserChange {
+                name: name.map(|name| Some(name).filter(|name| !name.is_empty())),
+                roles: (no_roles || !roles.is_empty()).then_some(roles),
+                email,
+                disabled: None,
+            };
+            let user = users.update(user.id, change).await?;
             show(output, &user)
         }
         UserCommand::Disable { user } => set_disabled(&flows, &user, true, output).await,
@@ -101,6 +120,12 @@ pub(super) async fn find(flows: &Flows, user: &str) -> Result<User, Failure> {
             "there is no such user: give an id or an e-mail address, as in `countersign user list`",
         )
     })
+}
+
+fn new_address(raw: &str) -> Result<(String, EmailKey), Failure> {
+    let email = Email::parse(raw)
+        .map_err(|_| Failure::new(format!("not an e-mail address: `{}`", raw.escape_debug())))?;
+    Ok((email.as_typed().to_owned(), email.key().clone()))
 }
 
 async fn set_disabled(

@@ -197,9 +197,14 @@ fn items(text: &str) -> impl Iterator<Item = &str> {
         .filter(|item| !item.is_empty())
 }
 
+/// A lone word that is no level would be taken for the name of a module, and silence all others.
 pub(super) fn log_filter(text: &str) -> Result<String, Fault> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let mut words = text.split(',').map(str::trim);
+    let readable = words.all(|word| word.contains(['=', '[']) || is_level(word));
     match tracing_subscriber::EnvFilter::try_new(text) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err(must_be(&Kind::LogFilter)),
+        Ok(_) if readable => Ok(text.to_owned()),
+        _ => Err(must_be(&Kind::LogFilter)),
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             || match addr.ip().is_loopback() {
                 true => (
                     CorsOrigins::Loopback,
-                    Some("http://localhost:*, http://127.0.0.1:*, http://[::1]:*".into()),
+                    Some("pages on localhost, 127.0.0.1 and [::1], any port".into()),
                 ),
                 false => (CorsOrigins::Off, Some("off".into())),
             },

@@ -195,5 +195,10 @@ fn paths_and_log_filters() {
         set(&[("COUNTERSIGN_LOG", "warn,countersign=debug")]).log_filter,
         "warn,countersign=debug"
     );
-    assert!(refused(&[("COUNTERSIGN_LOG", "a=b=c")]).contains("must be a log filter"));
+    for text in ["a=b=c", "verbose", "warning", "info,verbose"] {
+        assert!(
+            refused(&[("COUNTERSIGN_LOG", text)]).contains("must be a log filter"),
+            "{text}"
+        );
+    }
 }

@@ -56,7 +56,7 @@ async fn to_one_that_may_not_be() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`new_password`: at least 8 characters",
       "errors": [
         {
           "code": "password_too_short",
@@ -95,7 +95,7 @@ async fn without_saying_from_what_to_what() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`current_password`: is required; `new_password`: is required",
       "errors": [
         {
           "code": "required",

@@ -188,6 +188,27 @@ async fn another_grant_type() {
 }
 
 #[tokio::test]
+async fn the_token_endpoint_of_oauth_clients_refreshes_too() {
+    let app = App::new().await;
+    let tokens = app.welcome("ada@example.org").await;
+    let form = format!("grant_type=refresh_token&refresh_token={}", tokens.refresh);
+    let next = post_form(&app, &form).await;
+    assert_eq!(next.status, 200);
+    assert_eq!(app.refresh(&tokens.refresh).await.status, 200);
+    let form = "grant_type=refresh_token&username=a&password=b";
+    let refused = post_form(&app, form).await.json();
+    assert_eq!(refused["error"], "invalid_request");
+    assert_eq!(refused["error_description"], "`refresh_token`: is required");
+    // What it does not know it says before it asks for anything.
+    let refused = post_form(&app, "grant_type=client_credentials").await;
+    assert_eq!(refused.json()["error"], "unsupported_grant_type");
+    // JSON has no grants.
+    let body = json!({"grant_type": "refresh_token", "refresh_token": tokens.refresh});
+    let refused = app.post("/auth/login").json(&body).send().await;
+    assert_eq!(refused.problem(), (422, "validation_failed".to_owned()));
+}
+
+#[tokio::test]
 async fn missing_members() {
     let app = App::new().await;
     let answer = app.post("/auth/login").json(&json!({})).send().await;
@@ -199,7 +220,7 @@ async fn missing_members() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`email`: is required; `password`: is required",
       "errors": [
         {
           "code": "required",
@@ -231,9 +252,9 @@ async fn missing_parameters() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`username`: is required; `password`: is required",
       "error": "invalid_request",
-      "error_description": "See `errors`.",
+      "error_description": "`username`: is required; `password`: is required",
       "errors": [
         {
           "code": "required",

@@ -152,7 +152,7 @@ async fn change_to_what_may_not_be() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`name`: at most 200 characters",
       "errors": [
         {
           "code": "name_too_long",

@@ -38,7 +38,8 @@ async fn metadata() {
 
     {
       "grant_types_supported": [
-        "password"
+        "password",
+        "refresh_token"
       ],
       "issuer": "https://auth.example.org",
       "jwks_uri": "https://auth.example.org/.well-known/jwks.json",

@@ -252,7 +252,7 @@ async fn no_token() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`refresh_token`: is required",
       "errors": [
         {
           "code": "required",

@@ -80,7 +80,7 @@ async fn every_mistake_is_named_at_once() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`email`: not an e-mail address of the form `name@example.org`; `password`: at least 8 characters; `name`: without control characters",
       "errors": [
         {
           "code": "email_invalid",
@@ -117,7 +117,7 @@ async fn members_that_are_missing_or_of_a_wrong_kind() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`email`: must be a string; `password`: is required; `name`: must be a string or null",
       "errors": [
         {
           "code": "wrong_type",

@@ -116,7 +116,7 @@ async fn pages_that_cannot_be() {
 
     {
       "code": "validation_failed",
-      "detail": "See `errors`.",
+      "detail": "`limit`: must be a number from 1 to 200; `cursor`: must be a `next_cursor` of this list",
       "errors": [
         {
           "code": "out_of_range",
