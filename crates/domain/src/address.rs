@@ -4,9 +4,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The addresses that one subscriber is given: a single IPv4 address, or a /64 of IPv6, in which
 /// every host may choose its address freely (RFC 4291, section 2.5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AddressBlock {
     /// Nobody's: an operator's command, or a caller whose address is not known.
+    #[default]
     None,
     /// An IPv4 address.
     V4([u8; 4]),

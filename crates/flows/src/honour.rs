@@ -110,7 +110,7 @@ impl Flows {
 
     /// The time, unless the clock was set forward since the start: then the time that it would be
     /// without. By this one nothing is forgotten too early, whatever the clock says for a while.
-    fn cautious_now(&self) -> Timestamp {
+    pub(crate) fn cautious_now(&self) -> Timestamp {
         let elapsed = SignedDuration::try_from(self.clock.elapsed()).unwrap_or_default();
         later(self.started_at, elapsed).min(self.clock.now())
     }

@@ -14,6 +14,7 @@ mod fault;
 pub mod hashing;
 mod honour;
 pub mod keys;
+mod limits;
 mod login;
 mod logout;
 mod manage_keys;
@@ -32,6 +33,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_domain::device_token::DeviceKey;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::rotation::RotationPolicy;
 use countersign_store::Store;
@@ -43,7 +45,8 @@ pub use caller::Caller;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
 pub use honour::Readiness;
-pub use login::{Login, LoginError};
+pub use limits::{Counted, Counting, LimitPolicy, Limited, Standing};
+pub use login::{Login, LoginError, SignedIn};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;
 pub use open::{OpenError, Role, Secrets};
@@ -75,6 +78,8 @@ pub struct Policy {
     pub rotation: RotationPolicy,
     /// How long a session may last in all.
     pub session_lifetime: SignedDuration,
+    /// How often things may be tried.
+    pub limits: LimitPolicy,
 }
 
 /// All use cases, over one store. Made by [`Flows::open`]; shared behind an `Arc`.
@@ -85,6 +90,8 @@ pub struct Flows {
     hashing: HashPool,
     policy: Policy,
     refresh_key: RefreshKey,
+    device_key: DeviceKey,
+    limiter: limits::Limiter,
     seal: keys::Seal,
     hs256: Option<keys::SigningSecret>,
     keys: ArcSwap<KeyRing>,

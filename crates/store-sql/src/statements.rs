@@ -122,6 +122,19 @@ statements! {
          secret_fingerprint = COALESCE(installation.secret_fingerprint, excluded.secret_fingerprint), \
          updated_at = excluded.updated_at RETURNING secret_fingerprint";
 
+    // Limits.
+
+    LIMIT = "SELECT count, until, lapses_at FROM rate_limits WHERE key = $1";
+    LIMIT_BEGIN = "INSERT INTO rate_limits (key, count, until, lapses_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (key) DO NOTHING RETURNING key";
+    /// Happens only while the tally is as it was read.
+    LIMIT_CHANGE = "UPDATE rate_limits SET count = $5, until = $6, lapses_at = $7 \
+         WHERE key = $1 AND count = $2 AND until = $3 AND lapses_at = $4 RETURNING key";
+    LIMIT_END = "DELETE FROM rate_limits \
+         WHERE key = $1 AND count = $2 AND until = $3 AND lapses_at = $4 RETURNING key";
+    LIMITS_REMOVE_LAPSED = "DELETE FROM rate_limits WHERE key IN ( \
+         SELECT key FROM rate_limits WHERE lapses_at <= $1 LIMIT $2) AND lapses_at <= $1 RETURNING key";
+
     // The schema.
 
     MIGRATIONS_APPLIED = "SELECT number, name, sql FROM schema_migrations ORDER BY number";

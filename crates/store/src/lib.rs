@@ -21,11 +21,13 @@ mod announcements;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod keys;
+mod limits;
 mod sessions;
 mod users;
 
 pub use announcements::{Announced, Announcement, Announcements, Subject};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
+pub use limits::{LimitKey, Limits};
 pub use sessions::{
     Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions,
     SignInProof,
@@ -50,7 +52,7 @@ pub enum StoreError {
 
 /// All that a backend promises.
 #[async_trait::async_trait]
-pub trait Store: Users + Sessions + Keys + Announcements + Send + Sync + 'static {
+pub trait Store: Users + Sessions + Keys + Announcements + Limits + Send + Sync + 'static {
     /// Answers when the store can serve reads, within a bounded wait.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -2,6 +2,7 @@
 
 mod engine;
 mod pool;
+mod queue;
 
 pub use engine::{Engine, OneByOne, Task, Work};
 pub use pool::{HashPool, PoolSettings};

@@ -1,0 +1,284 @@
+//! Limits: who is counted under which key, where, and what an outcome does to the count.
+//!
+//! A place is taken before anything is evaluated, and given back when nothing came to be evaluated or what was tried
+//! was right. So of any number of attempts at once only as many are evaluated as there are places.
+
+mod memory;
+mod policy;
+mod standing;
+
+use aws_lc_rs::hmac;
+use countersign_domain::SessionId;
+use countersign_domain::address::AddressBlock;
+use countersign_domain::device_token::DeviceId;
+use countersign_domain::email::Email;
+use countersign_domain::limits::{Return, Rule, Taken};
+use countersign_domain::root_secret::{Purpose, RootSecret};
+use countersign_store::LimitKey;
+use jiff::Timestamp;
+
+use memory::MemoryLimits;
+pub use policy::{Counting, LimitPolicy};
+pub use standing::{Counted, Limited, Standing};
+
+use crate::fault::Fault;
+use crate::{Caller, Flows};
+
+/// How many keys are counted in memory at once, for the strict limits and for the generous ones:
+/// about 70 bytes each.
+const KEYS: usize = 100_000;
+
+/// The limit of which nobody is told how they stand, until it refuses.
+const ACCOUNT: &str = "account";
+
+/// How many lapsed rows are removed in one step.
+const BATCH: u32 = 500;
+
+/// Whom a place is counted for.
+#[derive(Clone, Copy)]
+pub(crate) enum Who<'a> {
+    Address(AddressBlock),
+    /// An account, whether or not there is one: by its address, however that is spelled.
+    Account(&'a str),
+    Device(DeviceId),
+    Session(SessionId),
+}
+
+/// A limit as it applies to somebody: its name, its rule, and whom it counts.
+pub(crate) struct Limit<'a>(pub(crate) &'static str, pub(crate) Option<Rule>, pub(crate) Who<'a>);
+
+/// Counts.
+pub(crate) struct Limiter {
+    policy: LimitPolicy,
+    key: hmac::Key,
+    strict: MemoryLimits,
+    generous: MemoryLimits,
+}
+
+/// Places that are taken while something is evaluated. Dropped without more they stay taken, which is
+/// what becomes of those whose client hangs up meanwhile: the evaluation may have been done.
+pub(crate) struct Held {
+    places: Vec<Place>,
+    standing: Option<Standing>,
+}
+
+struct Place {
+    key: LimitKey,
+    rule: Rule,
+    until: Timestamp,
+    counted: Counting,
+}
+
+/// What an outcome means for the places that were taken for it.
+pub(crate) enum Effect {
+    /// It counts.
+    Counts,
+    /// They are given back.
+    GiveBack(Return),
+}
+
+impl Limiter {
+    pub(crate) fn new(policy: LimitPolicy, root: &RootSecret) -> Self {
+        let bytes = root.derive(Purpose::Limits);
+        Self {
+            policy,
+            key: hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()),
+            strict: MemoryLimits::new(KEYS),
+            generous: MemoryLimits::new(KEYS),
+        }
+    }
+
+    /// The key of a limit for somebody, which tells neither.
+    fn key_of(&self, name: &str, who: Who<'_>) -> LimitKey {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(name.as_bytes());
+        match who {
+            Who::Address(block) => {
+                context.update(b"\0address\0");
+                context.update(block.bytes());
+            }
+            Who::Account(email) => {
+                context.update(b"\0account\0");
+                match Email::parse(email) {
+                    Ok(email) => context.update(email.key().as_str().as_bytes()),
+                    // Nobody's, and still no spelling of it is a way around.
+                    Err(_) => context.update(email.trim().to_lowercase().as_bytes()),
+                }
+            }
+            Who::Device(DeviceId(id)) => {
+                context.update(b"\0device\0");
+                context.update(&id);
+            }
+            Who::Session(SessionId(id)) => {
+                context.update(b"\0session\0");
+                context.update(id.as_bytes());
+            }
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&context.sign().as_ref()[..16]);
+        LimitKey(key)
+    }
+
+    /// Takes a place of a generous limit, which is never given back.
+    fn pass(&self, Limit(name, rule, who): Limit<'_>, now: Timestamp) -> Result<Option<Standing>, Limited> {
+        let Some(rule) = rule else { return Ok(None) };
+        let taken = self.generous.take_now(self.key_of(name, who), &rule, now);
+        standing(name, &rule, taken, now).map(|(standing, _)| Some(standing))
+    }
+}
+
+impl Flows {
+    /// Counts a request that takes a token against the limit for everything else.
+    pub fn count_other(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+        let who = Who::Address(caller.block());
+        let limit = Limit("other", self.limiter.policy.other, who);
+        self.limiter.pass(limit, self.cautious_now())
+    }
+
+    /// Counts a refresh.
+    pub(crate) fn count_refresh(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+        let who = Who::Address(caller.block());
+        let limit = Limit("refresh", self.limiter.policy.refresh, who);
+        self.limiter.pass(limit, self.cautious_now())
+    }
+
+    pub(crate) fn limit_registration<'a>(&self, caller: &Caller) -> [Limit<'a>; 1] {
+        let who = Who::Address(caller.block());
+        [Limit("register", self.limiter.policy.register, who)]
+    }
+
+    /// What a sign-in is counted against. A known device has a budget of its own, so that nobody
+    /// can use up its places: neither strangers who try the account, nor others behind the same address.
+    pub(crate) fn limit_sign_in<'a>(
+        &self,
+        email: &'a str,
+        device: Option<DeviceId>,
+        caller: &Caller,
+    ) -> Vec<Limit<'a>> {
+        let LimitPolicy { login, account, .. } = self.limiter.policy;
+        match device {
+            Some(device) => vec![Limit("device", login, Who::Device(device))],
+            None => vec![
+                Limit("login", login, Who::Address(caller.block())),
+                Limit(ACCOUNT, account, Who::Account(email)),
+            ],
+        }
+    }
+
+    /// What a password is counted against that a signed-in user is asked for again: the session,
+    /// so that whoever holds a stolen token can guess no more than at the front door, and nobody can
+    /// keep the owner from it.
+    pub(crate) fn limit_password_again<'a>(&self, session: SessionId) -> [Limit<'a>; 1] {
+        [Limit("password", self.limiter.policy.login, Who::Session(session))]
+    }
+
+    /// Takes a place of each limit, or none. How the caller stands is not told for the
+    /// limit of an account: strangers would learn whether others try it.
+    pub(crate) async fn hold(&self, limits: impl IntoIterator<Item = Limit<'_>>) -> Result<Held, Limited> {
+        let now = self.cautious_now();
+        let mut held = Held {
+            places: Vec::new(),
+            standing: None,
+        };
+        for Limit(name, rule, who) in limits {
+            let Some(rule) = rule else { continue };
+            let key = self.limiter.key_of(name, who);
+            let (taken, counted) = self.take(key, &rule, now).await;
+            match standing(name, &rule, taken, now) {
+                Ok((standing, until)) => {
+                    if name != ACCOUNT {
+                        held.standing.get_or_insert(standing);
+                    }
+                    held.places.push(Place { key, rule, until, counted });
+                }
+                Err(limited) => {
+                    self.settle(held, Effect::GiveBack(Return::Unused)).await;
+                    return Err(limited);
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    /// Takes a place where it is counted. A store that does not answer does not switch a limit off.
+    async fn take(&self, key: LimitKey, rule: &Rule, now: Timestamp) -> (Taken, Counting) {
+        if self.limiter.policy.shared == Counting::InStore {
+            match self.store.take(key, rule, now).await {
+                Ok(taken) => return (taken, Counting::InStore),
+                Err(error) => tracing::warn!(%error, "counting a limit in memory"),
+            }
+        }
+        let taken = self.limiter.strict.take_now(key, rule, now);
+        (taken, Counting::InMemory)
+    }
+
+    /// Does to the places what the outcome means for them, and answers how the caller stands then.
+    pub(crate) async fn settle(&self, held: Held, effect: Effect) -> Option<Standing> {
+        let Effect::GiveBack(why) = effect else {
+            return held.standing;
+        };
+        let now = self.cautious_now();
+        for Place { key, rule, until, counted } in &held.places {
+            match counted {
+                Counting::InMemory => self.limiter.strict.give_back_now(*key, rule, *until, why, now),
+                Counting::InStore => {
+                    if let Err(error) = self.store.give_back(*key, rule, *until, why, now).await {
+                        tracing::warn!(%error, "a place of a limit was not given back");
+                    }
+                }
+            }
+        }
+        held.standing.map(|standing| Standing {
+            remaining: standing.quota.min(standing.remaining + 1),
+            ..standing
+        })
+    }
+
+    /// Takes places, evaluates, and settles.
+    pub(crate) async fn counted<T, E: From<Fault>>(
+        &self,
+        limits: impl IntoIterator<Item = Limit<'_>>,
+        evaluate: impl Future<Output = Result<T, E>>,
+        effect: impl FnOnce(&Result<T, E>) -> Effect,
+    ) -> Counted<T, E> {
+        let held = match self.hold(limits).await {
+            Ok(held) => held,
+            Err(limited) => {
+                return Counted {
+                    standing: Some(limited.standing),
+                    outcome: Err(Fault::from(limited).into()),
+                };
+            }
+        };
+        let outcome = evaluate.await;
+        let standing = self.settle(held, effect(&outcome)).await;
+        Counted { outcome, standing }
+    }
+
+    /// Removes from the store what has lapsed. The server calls this every minute; nothing becomes
+    /// valid again by it, it only makes room.
+    pub async fn remove_lapsed_limits(&self) -> Result<(), Fault> {
+        if self.limiter.policy.shared == Counting::InStore {
+            while self.store.remove_lapsed_limits(BATCH, self.cautious_now()).await? == BATCH {}
+        }
+        Ok(())
+    }
+}
+
+/// How the caller stands after taking a place, and the `until` of the place.
+fn standing(
+    name: &'static str,
+    rule: &Rule,
+    taken: Taken,
+    now: Timestamp,
+) -> Result<(Standing, Timestamp), Limited> {
+    match taken {
+        Taken::Admitted { tally, remaining } => {
+            let standing = Standing::new(name, rule, remaining, tally.until, now);
+            Ok((standing, tally.until))
+        }
+        Taken::Refused { retry_at } => Err(Limited {
+            standing: Standing::new(name, rule, 0, retry_at, now),
+        }),
+    }
+}
