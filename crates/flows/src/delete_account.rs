@@ -33,13 +33,15 @@ impl Flows {
         caller: &Caller,
     ) -> Counted<(), DeleteAccountError> {
         let limits = self.limit_password_again(who.session());
-        self.counted(limits, self.try_delete_account(who, password, caller), |outcome| {
-            match outcome {
+        self.counted(
+            limits,
+            self.try_delete_account(who, password, caller),
+            |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),
                 Err(DeleteAccountError::WrongPassword) => Effect::Counts,
                 Err(_) => Effect::GiveBack(Return::Unused),
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -56,7 +58,8 @@ impl Flows {
             .map_err(Fault::from)?;
         let Some(proven) = self
             .prove_password(password, caller.block(), credentials)
-            .await? else {
+            .await?
+        else {
             return Err(DeleteAccountError::WrongPassword);
         };
         let now = self.clock.now();

@@ -56,13 +56,15 @@ impl Flows {
     pub async fn login(&self, login: &Login, caller: &Caller) -> Counted<SignedIn, LoginError> {
         let device = self.known_device(login, caller).await;
         let limits = self.limit_sign_in(&login.email, device, caller);
-        self.counted(limits, self.try_login(login, device, caller), |outcome| {
-            match outcome {
+        self.counted(
+            limits,
+            self.try_login(login, device, caller),
+            |outcome| match outcome {
                 Ok(_) | Err(LoginError::AccountDisabled) => Effect::GiveBack(Return::Right),
                 Err(LoginError::InvalidCredentials) => Effect::Counts,
                 Err(LoginError::Fault(_)) => Effect::GiveBack(Return::Unused),
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -97,7 +99,8 @@ impl Flows {
             };
             let Some(proven) = self
                 .prove_password(&login.password, caller.block(), credentials)
-                .await? else {
+                .await?
+            else {
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {

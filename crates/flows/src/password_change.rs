@@ -43,13 +43,15 @@ impl Flows {
         caller: &Caller,
     ) -> Counted<(), PasswordChangeError> {
         let limits = self.limit_password_again(who.session());
-        self.counted(limits, self.try_change_password(who, change, caller), |outcome| {
-            match outcome {
+        self.counted(
+            limits,
+            self.try_change_password(who, change, caller),
+            |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),
                 Err(PasswordChangeError::WrongPassword) => Effect::Counts,
                 Err(_) => Effect::GiveBack(Return::Unused),
-            }
-        })
+            },
+        )
         .await
     }
 
@@ -70,7 +72,8 @@ impl Flows {
             .map_err(Fault::from)?;
         let Some(proven) = self
             .prove_password(&change.current, caller.block(), credentials)
-            .await? else {
+            .await?
+        else {
             return Err(PasswordChangeError::WrongPassword);
         };
         let set = SetPassword {

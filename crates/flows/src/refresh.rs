@@ -46,7 +46,11 @@ impl Flows {
         }
     }
 
-    async fn try_refresh(&self, token: &str, caller: &Caller) -> Result<Tokens, RefreshError> {
+    pub(crate) async fn try_refresh(
+        &self,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Tokens, RefreshError> {
         let presented = self.refresh_key.open(token).ok_or(RefreshError::Invalid)?;
         let now = self.clock.now();
         let mint = self.mint(now).map_err(RefreshError::Fault)?;

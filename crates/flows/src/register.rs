@@ -42,14 +42,16 @@ impl Flows {
         caller: &Caller,
     ) -> Counted<User, RegistrationError> {
         let limits = self.limit_registration(caller);
-        self.counted(limits, self.try_register(registration, caller), |outcome| {
-            match outcome {
+        self.counted(
+            limits,
+            self.try_register(registration, caller),
+            |outcome| match outcome {
                 Ok(_) | Err(RegistrationError::EmailTaken) => Effect::Counts,
                 Err(RegistrationError::Invalid(_) | RegistrationError::Fault(_)) => {
                     Effect::GiveBack(Return::Unused)
                 }
-            }
-        })
+            },
+        )
         .await
     }
 

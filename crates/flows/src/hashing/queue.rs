@@ -20,17 +20,27 @@ pub(super) struct FairQueue<T> {
 
 /// How many may wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub struct Room {
     /// In all.
-    pub(super) places: usize,
+    pub places: usize,
     /// Of one address.
-    pub(super) per_line: usize,
+    pub per_address: usize,
+}
+
+/// How many may wait when every worker is busy and one hash takes `each`.
+pub fn room(longest: Duration, each: Duration, workers: usize) -> Room {
+    Room::within(longest, each, workers, workers)
 }
 
 impl Room {
     /// As many as can be served within `longest`, the own hash included, when one takes `each`; and no fewer than
     /// there are idle workers. One address gets a quarter of them, so that three others find room.
-    pub(super) fn within(longest: Duration, each: Duration, workers: usize, running: usize) -> Self {
+    pub(super) fn within(
+        longest: Duration,
+        each: Duration,
+        workers: usize,
+        running: usize,
+    ) -> Self {
         let rounds = longest.saturating_sub(each).as_nanos() / each.as_nanos().max(1);
         let in_time = usize::try_from(rounds)
             .unwrap_or(MOST_PLACES)
@@ -38,12 +48,13 @@ impl Room {
             .min(MOST_PLACES);
         Self {
             places: in_time + workers.saturating_sub(running),
-            per_line: (in_time / 4).max(workers),
+            per_address: (in_time / 4).max(workers),
         }
     }
 }
 
 impl<T> FairQueue<T> {
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.waiting
     }
@@ -63,11 +74,11 @@ impl<T> FairQueue<T> {
         room: Room,
         abandoned: impl Fn(&T) -> bool,
     ) -> bool {
-        if self.waiting >= room.places || self.line(from) >= room.per_line {
+        if self.waiting >= room.places || self.line(from) >= room.per_address {
             self.sweep(abandoned);
         }
         let own = self.line(from);
-        if own >= room.per_line || (self.waiting >= room.places && !self.displace(own)) {
+        if own >= room.per_address || (self.waiting >= room.places && !self.displace(own)) {
             return false;
         }
         let line = self.lines.entry(from).or_default();
@@ -144,7 +155,7 @@ mod tests {
 
     const ROOM: Room = Room {
         places: 8,
-        per_line: 4,
+        per_address: 4,
     };
 
     fn from(number: u8) -> AddressBlock {
@@ -157,7 +168,10 @@ mod tests {
 
     fn drain(queue: &mut FairQueue<(u8, u8)>) -> Vec<(u8, u8)> {
         let drained = std::iter::from_fn(|| queue.next()).collect();
-        assert_eq!((queue.len(), queue.lines.len(), queue.turns.len()), (0, 0, 0));
+        assert_eq!(
+            (queue.len(), queue.lines.len(), queue.turns.len()),
+            (0, 0, 0)
+        );
         drained
     }
 
@@ -221,7 +235,7 @@ mod tests {
         let seconds = Duration::from_secs_f64;
         let room = |longest, each, running| {
             let room = Room::within(seconds(longest), seconds(each), 2, running);
-            (room.places, room.per_line)
+            (room.places, room.per_address)
         };
         assert_eq!(room(5.0, 0.25, 2), (38, 9));
         assert_eq!(room(5.0, 0.25, 0), (40, 9));

@@ -72,9 +72,7 @@ impl MemoryLimits {
     }
 }
 
-fn lock(
-    shard: &Mutex<HashMap<LimitKey, Tally>>,
-) -> MutexGuard<'_, HashMap<LimitKey, Tally>> {
+fn lock(shard: &Mutex<HashMap<LimitKey, Tally>>) -> MutexGuard<'_, HashMap<LimitKey, Tally>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -207,7 +205,12 @@ mod tests {
 
     #[async_trait]
     impl Limits for Shared {
-        async fn take(&self, key: LimitKey, rule: &Rule, now: Timestamp) -> Result<Taken, StoreError> {
+        async fn take(
+            &self,
+            key: LimitKey,
+            rule: &Rule,
+            now: Timestamp,
+        ) -> Result<Taken, StoreError> {
             self.0.take(key, rule, now).await
         }
 

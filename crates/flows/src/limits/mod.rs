@@ -45,7 +45,11 @@ pub(crate) enum Who<'a> {
 }
 
 /// A limit as it applies to somebody: its name, its rule, and whom it counts.
-pub(crate) struct Limit<'a>(pub(crate) &'static str, pub(crate) Option<Rule>, pub(crate) Who<'a>);
+pub(crate) struct Limit<'a>(
+    pub(crate) &'static str,
+    pub(crate) Option<Rule>,
+    pub(crate) Who<'a>,
+);
 
 /// Counts.
 pub(crate) struct Limiter {
@@ -120,7 +124,11 @@ impl Limiter {
     }
 
     /// Takes a place of a generous limit, which is never given back.
-    fn pass(&self, Limit(name, rule, who): Limit<'_>, now: Timestamp) -> Result<Option<Standing>, Limited> {
+    fn pass(
+        &self,
+        Limit(name, rule, who): Limit<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Standing>, Limited> {
         let Some(rule) = rule else { return Ok(None) };
         let taken = self.generous.take_now(self.key_of(name, who), &rule, now);
         standing(name, &rule, taken, now).map(|(standing, _)| Some(standing))
@@ -169,12 +177,19 @@ impl Flows {
     /// so that whoever holds a stolen token can guess no more than at the front door, and nobody can
     /// keep the owner from it.
     pub(crate) fn limit_password_again<'a>(&self, session: SessionId) -> [Limit<'a>; 1] {
-        [Limit("password", self.limiter.policy.login, Who::Session(session))]
+        [Limit(
+            "password",
+            self.limiter.policy.login,
+            Who::Session(session),
+        )]
     }
 
     /// Takes a place of each limit, or none. How the caller stands is not told for the
     /// limit of an account: strangers would learn whether others try it.
-    pub(crate) async fn hold(&self, limits: impl IntoIterator<Item = Limit<'_>>) -> Result<Held, Limited> {
+    pub(crate) async fn hold(
+        &self,
+        limits: impl IntoIterator<Item = Limit<'_>>,
+    ) -> Result<Held, Limited> {
         let now = self.cautious_now();
         let mut held = Held {
             places: Vec::new(),
@@ -189,7 +204,12 @@ impl Flows {
                     if name != ACCOUNT {
                         held.standing.get_or_insert(standing);
                     }
-                    held.places.push(Place { key, rule, until, counted });
+                    held.places.push(Place {
+                        key,
+                        rule,
+                        until,
+                        counted,
+                    });
                 }
                 Err(limited) => {
                     self.settle(held, Effect::GiveBack(Return::Unused)).await;
@@ -218,9 +238,18 @@ impl Flows {
             return held.standing;
         };
         let now = self.cautious_now();
-        for Place { key, rule, until, counted } in &held.places {
+        for Place {
+            key,
+            rule,
+            until,
+            counted,
+        } in &held.places
+        {
             match counted {
-                Counting::InMemory => self.limiter.strict.give_back_now(*key, rule, *until, why, now),
+                Counting::InMemory => self
+                    .limiter
+                    .strict
+                    .give_back_now(*key, rule, *until, why, now),
                 Counting::InStore => {
                     if let Err(error) = self.store.give_back(*key, rule, *until, why, now).await {
                         tracing::warn!(%error, "a place of a limit was not given back");
@@ -259,7 +288,12 @@ impl Flows {
     /// valid again by it, it only makes room.
     pub async fn remove_lapsed_limits(&self) -> Result<(), Fault> {
         if self.limiter.policy.shared == Counting::InStore {
-            while self.store.remove_lapsed_limits(BATCH, self.cautious_now()).await? == BATCH {}
+            while self
+                .store
+                .remove_lapsed_limits(BATCH, self.cautious_now())
+                .await?
+                == BATCH
+            {}
         }
         Ok(())
     }

@@ -1,14 +1,17 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use countersign_flows::Login;
+use http::HeaderMap;
 use utoipa::ToSchema;
 
 use crate::answers::TokensAnswer;
 use crate::body::JsonOrForm;
 use crate::context::Context;
+use crate::device;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -72,19 +75,24 @@ impl FromFields for LoginInput {
     operation_id = "login",
     tag = "Signing in",
     request_body(content((LoginRequest = "application/json"), (LoginForm = "application/x-www-form-urlencoded"))),
-    responses((status = 200, description = "Signed in.", body = TokensAnswer)),
+    params(("Countersign-Device" = Option<String>, Header, description = "By which the server knows the device: what the last sign-in on it was answered with. Browsers send a cookie instead.")),
+    responses((status = 200, description = "Signed in.", body = TokensAnswer,
+        headers(("Countersign-Device" = String, description = "Keep it, and send it with the next sign-in: a known device has a budget for wrong passwords of its own. Browsers keep it as a cookie.")))),
 )]
 pub(super) async fn login(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     JsonOrForm { input, form }: JsonOrForm<LoginInput>,
-) -> Result<Answer<TokensAnswer>, Problem> {
+) -> Result<(HeaderMap, Answer<TokensAnswer>), Problem> {
     let answer = async {
         if input.grant_type.is_some_and(|grant| grant != "password") {
             return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE));
         }
-        Ok(edge.flows.login(&input.login, &caller).await?)
+        let counted = edge.flows.login(&input.login, &caller).await;
+        Ok(standings.of(counted)?)
     };
-    let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
-    Ok(Answer(tokens.into()))
+    let signed_in = answer.await.map_err(|problem| problem.for_client(form))?;
+    let device = device::given(&signed_in.device, edge.secure());
+    Ok((device, Answer(signed_in.tokens.into())))
 }

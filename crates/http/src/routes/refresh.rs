@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -62,6 +63,7 @@ impl FromFields for RefreshInput {
 pub(super) async fn refresh(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
 ) -> Result<Answer<TokensAnswer>, Problem> {
     let answer = async {
@@ -71,7 +73,8 @@ pub(super) async fn refresh(
         {
             return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE));
         }
-        Ok(edge.flows.refresh(&input.refresh_token, &caller).await?)
+        let counted = edge.flows.refresh(&input.refresh_token, &caller).await;
+        Ok(standings.of(counted)?)
     };
     let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
     Ok(Answer(tokens.into()))

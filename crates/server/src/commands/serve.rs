@@ -21,6 +21,12 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::settings::{CorsOrigins, Settings};
 
+/// How often what has lapsed is removed.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// One sign-in should not take longer than this.
+pub(super) const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
+
 /// How often an instance looks for what others have announced. Twice a second keeps the promise
 /// of one second with room to spare.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
@@ -46,6 +52,8 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
 
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let tidying = tokio::spawn(tidy(Arc::clone(&flows), stopped.clone()));
+    let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let edge = Edge::new(flows, edge_settings(&settings));
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
@@ -72,6 +80,8 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     announce(&settings, addr, operator_addr);
     tokio::join!(public_server, operator_server, stopping);
     let _ = following.await;
+    let _ = tidying.await;
+    measuring.abort();
     store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -133,6 +143,35 @@ async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
             }
             Err(_) => {}
         }
+    }
+}
+
+/// Removes what has lapsed until stopped. What does not succeed is tried again with the next.
+async fn tidy(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(TIDY_EVERY) => {}
+            _ = stopped.changed() => return,
+        }
+        if let Err(error) = flows.remove_lapsed_limits().await {
+            tracing::debug!(%error, "cannot remove lapsed limits");
+        }
+    }
+}
+
+/// Finds out what a password costs, so that the first sign-ins are already told honestly how long to
+/// wait. The server is ready meanwhile.
+async fn measure(flows: Arc<Flows>) {
+    let Ok(took) = flows.hashing().measure().await else {
+        return;
+    };
+    let milliseconds = took.as_millis();
+    match took > SLOW_SIGN_IN {
+        true => tracing::warn!(
+            milliseconds,
+            "one password takes longer than a second: lower `BCRYPT_ROUNDS`"
+        ),
+        false => tracing::info!(milliseconds, "measured what one password takes"),
     }
 }
 
