@@ -17,6 +17,15 @@ use crate::database::{Backend, Database};
 /// How long a start may take before the test gives up. Far more than it needs: the machine may be busy.
 const START: Duration = Duration::from_secs(30);
 
+/// The settings of the limits.
+const LIMITS: [&str; 5] = [
+    "RATE_LIMIT_LOGIN",
+    "RATE_LIMIT_ACCOUNT",
+    "RATE_LIMIT_REGISTER",
+    "RATE_LIMIT_REFRESH",
+    "RATE_LIMIT_OTHER",
+];
+
 /// A root secret for instances that share a database and no folder.
 pub const ROOT_SECRET: &str = "black-box/7VjS0m3yqk1fWm6Yx0Zp2uQe9rTnLd4hBvXcGaKsJiE=";
 
@@ -28,7 +37,8 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// What every test starts from: cheap hashes, a free port on loopback, everything else as it comes.
+    /// What every test starts from: cheap hashes, a free port on loopback, no rate limits, since every test comes from
+    /// one address, and everything else as it comes. Tests about limits ask for them by [`Setup::with_limits`].
     pub fn new(backend: Backend) -> Setup {
         let settings = BTreeMap::new();
         Setup { backend, settings }
@@ -36,6 +46,22 @@ impl Setup {
             .set("COUNTERSIGN_OPS_ADDR", "off")
             .set("COUNTERSIGN_ISSUER", "http://countersign.test")
             .set("BCRYPT_ROUNDS", "4")
+            .without_limits()
+    }
+
+    fn without_limits(self) -> Setup {
+        LIMITS
+            .iter()
+            .fold(self, |setup, name| setup.set(name, "off"))
+    }
+
+    /// With the limits that hold when nobody sets any.
+    #[must_use]
+    pub fn with_limits(mut self) -> Setup {
+        for name in LIMITS {
+            self.settings.remove(name);
+        }
+        self
     }
 
     /// With this setting.

@@ -12,7 +12,7 @@ use countersign_flows::clock::ManualClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
-use countersign_flows::{Flows, OpenError, Policy, Role, Secrets};
+use countersign_flows::{Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
 use countersign_http::{CorsOrigins, Edge, EdgeSettings, TrustedProxies, public_router};
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
@@ -32,6 +32,9 @@ pub(crate) struct Choices {
     pub(crate) longest_wait: Duration,
     pub(crate) root_secret: [u8; 32],
     pub(crate) cors: CorsOrigins,
+    /// None at all, since every test comes from one address; those about limits choose some.
+    pub(crate) limits: LimitPolicy,
+    pub(crate) issuer: &'static str,
 }
 
 impl Default for Choices {
@@ -42,6 +45,8 @@ impl Default for Choices {
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,
+            limits: LimitPolicy::default(),
+            issuer: "https://auth.example.org",
         }
     }
 }
@@ -89,7 +94,7 @@ impl App {
             Arc::new(store.clone()),
             clock.clone(),
             random.clone(),
-            policy(choices.algorithm),
+            policy(&choices),
             Secrets {
                 root: RootSecret::new(choices.root_secret.to_vec()),
                 hs256: Some(SigningSecret::new(vec![9; 32])),
@@ -174,11 +179,12 @@ impl App {
     }
 }
 
-fn policy(algorithm: Algorithm) -> Policy {
+fn policy(choices: &Choices) -> Policy {
     Policy {
-        issuer: "https://auth.example.org".to_owned(),
+        issuer: choices.issuer.to_owned(),
         audience: "https://api.example.org".to_owned(),
-        algorithm,
+        algorithm: choices.algorithm,
+        limits: choices.limits,
         access_lifetime: SignedDuration::from_mins(15),
         rotation: RotationPolicy {
             grace: SignedDuration::from_secs(30),
