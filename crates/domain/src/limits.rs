@@ -150,9 +150,10 @@ impl Rule {
         }
     }
 
-    /// A clock that was stepped back must not leave a tally that lies far in the future: no
-    /// wait is longer than the rule's own.
-    fn settle(&self, tally: Tally, now: Timestamp) -> Tally {
+    /// A tally as it can be at `now`: after the clock was stepped back one may lie far in the future, and no
+    /// wait is longer than the rule's own. A backend stores what it gets from this where that differs, or
+    /// the wait would begin anew with every look.
+    pub fn settle(&self, tally: Tally, now: Timestamp) -> Tally {
         let (longest, after) = match *self {
             Self::Window { window, .. } => (window, SignedDuration::ZERO),
             Self::Backoff { forget, .. } => (self.delay(tally.count), forget),
@@ -307,10 +308,11 @@ mod tests {
         for _ in 0..5 {
             tally = Some(admitted(LOGIN.take(tally, at(7200))).0);
         }
-        assert_eq!(
-            LOGIN.take(tally, at(0)),
-            Taken::Refused { retry_at: at(900) }
-        );
+        let refused = Taken::Refused { retry_at: at(900) };
+        assert_eq!(LOGIN.take(tally, at(0)), refused);
+        let settled = tally.map(|tally| LOGIN.settle(tally, at(0)));
+        assert_eq!(LOGIN.take(settled, at(899)), refused);
+        assert_eq!(admitted(LOGIN.take(settled, at(900))).1, 4);
     }
 
     proptest! {

@@ -54,6 +54,11 @@ impl Limits for SqlStore {
 async fn take(db: &Db, key: LimitKey, rule: Rule, now: Timestamp) -> Result<Taken, StoreError> {
     for _ in 0..TRIES {
         let present = read(db, key).await?;
+        let settled = present.map(|tally| rule.settle(tally, micros(now)));
+        if settled != present {
+            swap(db, key, present, settled).await?;
+            continue;
+        }
         let (tally, remaining) = match rule.take(present, micros(now)) {
             Taken::Admitted { tally, remaining } => (tally, remaining),
             refused @ Taken::Refused { .. } => return Ok(refused),

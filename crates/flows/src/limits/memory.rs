@@ -39,6 +39,9 @@ impl MemoryLimits {
     /// [`Limits::take`], which here cannot fail and waits for nothing.
     pub(crate) fn take_now(&self, key: LimitKey, rule: &Rule, now: Timestamp) -> Taken {
         let mut shard = self.shard(key);
+        if let Some(tally) = shard.get_mut(&key) {
+            *tally = rule.settle(*tally, now);
+        }
         let taken = rule.take(shard.get(&key).copied(), now);
         if let Taken::Admitted { tally, .. } = taken {
             if shard.len() >= self.shard_capacity && !shard.contains_key(&key) {

@@ -122,6 +122,18 @@ pub async fn delays_grow_and_are_forgotten<L: Limits>(a: Arc<L>, b: Arc<L>) {
     assert_eq!(taken(&*a, key, &GROWING, later).await.0.count, 1);
 }
 
+pub async fn a_clock_stepped_back_freezes_nobody<L: Limits>(a: Arc<L>, b: Arc<L>) {
+    let key = key();
+    for _ in 0..5 {
+        taken(&*a, key, &FIVE, at(86_400)).await;
+    }
+    let refused = Taken::Refused { retry_at: at(900) };
+    for second in [0, 1, 450, 899] {
+        assert_eq!(take(&*b, key, &FIVE, at(second)).await, refused);
+    }
+    assert_eq!(taken(&*a, key, &FIVE, at(900)).await.1, 4);
+}
+
 pub async fn exactly_five_of_64_at_once<L: Limits>(a: Arc<L>, b: Arc<L>) {
     for round in 0..4 {
         let (key, now) = (key(), at(round));

@@ -147,6 +147,7 @@ macro_rules! limits_cases {
             limits: keys_do_not_share_places;
             limits: places_are_given_back;
             limits: delays_grow_and_are_forgotten;
+            limits: a_clock_stepped_back_freezes_nobody;
             limits: exactly_five_of_64_at_once;
             limits: taking_and_giving_back_at_once_loses_nothing;
             limits: lapsed_ones_can_be_removed;
