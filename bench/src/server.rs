@@ -135,6 +135,11 @@ impl Server {
         self.running.as_ref().map_or("", |(_, address)| address)
     }
 
+    /// `BCRYPT_ROUNDS`.
+    pub(crate) fn rounds(&self) -> u8 {
+        self.rounds
+    }
+
     pub(crate) fn process(&self) -> Process {
         Process(self.running.as_ref().map_or(0, |(child, _)| child.id()))
     }
