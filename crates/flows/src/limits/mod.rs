@@ -3,61 +3,40 @@
 //! A place is taken before anything is evaluated, and given back when nothing came to be evaluated or what was tried
 //! was right. So of any number of attempts at once only as many are evaluated as there are places.
 
+mod limiter;
 mod memory;
 mod policy;
 mod standing;
 
-use aws_lc_rs::hmac;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use countersign_domain::SessionId;
-use countersign_domain::address::AddressBlock;
 use countersign_domain::device_token::DeviceId;
-use countersign_domain::email::Email;
 use countersign_domain::limits::{Return, Rule, Taken};
-use countersign_domain::root_secret::{Purpose, RootSecret};
 use countersign_store::LimitKey;
 use jiff::Timestamp;
 
-use memory::MemoryLimits;
+pub(crate) use limiter::Limiter;
 pub use policy::{Counting, LimitPolicy};
 pub use standing::{Counted, Limited, Standing};
+
+use limiter::{Limit, Who};
 
 use crate::fault::Fault;
 use crate::{Caller, Flows};
 
-/// How many keys are counted in memory at once, for the strict limits and for the generous ones:
-/// about 70 bytes each.
-const KEYS: usize = 100_000;
-
 /// The limit of which nobody is told how they stand, until it refuses.
 const ACCOUNT: &str = "account";
 
+/// A store that takes longer to count is not waited for: who signs in has waited long enough.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// For how long it is not asked then.
+const AWAY: Duration = Duration::from_secs(5);
+
 /// How many lapsed rows are removed in one step.
 const BATCH: u32 = 500;
-
-/// Whom a place is counted for.
-#[derive(Clone, Copy)]
-pub(crate) enum Who<'a> {
-    Address(AddressBlock),
-    /// An account, whether or not there is one: by its address, however that is spelled.
-    Account(&'a str),
-    Device(DeviceId),
-    Session(SessionId),
-}
-
-/// A limit as it applies to somebody: its name, its rule, and whom it counts.
-pub(crate) struct Limit<'a>(
-    pub(crate) &'static str,
-    pub(crate) Option<Rule>,
-    pub(crate) Who<'a>,
-);
-
-/// Counts.
-pub(crate) struct Limiter {
-    policy: LimitPolicy,
-    key: hmac::Key,
-    strict: MemoryLimits,
-    generous: MemoryLimits,
-}
 
 /// Places that are taken while something is evaluated. Dropped without more they stay taken, which is
 /// what becomes of those whose client hangs up meanwhile: the evaluation may have been done.
@@ -79,60 +58,6 @@ pub(crate) enum Effect {
     Counts,
     /// They are given back.
     GiveBack(Return),
-}
-
-impl Limiter {
-    pub(crate) fn new(policy: LimitPolicy, root: &RootSecret) -> Self {
-        let bytes = root.derive(Purpose::Limits);
-        Self {
-            policy,
-            key: hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()),
-            strict: MemoryLimits::new(KEYS),
-            generous: MemoryLimits::new(KEYS),
-        }
-    }
-
-    /// The key of a limit for somebody, which tells neither.
-    fn key_of(&self, name: &str, who: Who<'_>) -> LimitKey {
-        let mut context = hmac::Context::with_key(&self.key);
-        context.update(name.as_bytes());
-        match who {
-            Who::Address(block) => {
-                context.update(b"\0address\0");
-                context.update(block.bytes());
-            }
-            Who::Account(email) => {
-                context.update(b"\0account\0");
-                match Email::parse(email) {
-                    Ok(email) => context.update(email.key().as_str().as_bytes()),
-                    // Nobody's, and still no spelling of it is a way around.
-                    Err(_) => context.update(email.trim().to_lowercase().as_bytes()),
-                }
-            }
-            Who::Device(DeviceId(id)) => {
-                context.update(b"\0device\0");
-                context.update(&id);
-            }
-            Who::Session(SessionId(id)) => {
-                context.update(b"\0session\0");
-                context.update(id.as_bytes());
-            }
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&context.sign().as_ref()[..16]);
-        LimitKey(key)
-    }
-
-    /// Takes a place of a generous limit, which is never given back.
-    fn pass(
-        &self,
-        Limit(name, rule, who): Limit<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Standing>, Limited> {
-        let Some(rule) = rule else { return Ok(None) };
-        let taken = self.generous.take_now(self.key_of(name, who), &rule, now);
-        standing(name, &rule, taken, now).map(|(standing, _)| Some(standing))
-    }
 }
 
 impl Flows {
@@ -199,7 +124,7 @@ impl Flows {
             let Some(rule) = rule else { continue };
             let key = self.limiter.key_of(name, who);
             let (taken, counted) = self.take(key, &rule, now).await;
-            match standing(name, &rule, taken, now) {
+            match Standing::after(name, &rule, taken, now) {
                 Ok((standing, until)) => {
                     if name != ACCOUNT {
                         held.standing.get_or_insert(standing);
@@ -222,14 +147,24 @@ impl Flows {
 
     /// Takes a place where it is counted. A store that does not answer does not switch a limit off.
     async fn take(&self, key: LimitKey, rule: &Rule, now: Timestamp) -> (Taken, Counting) {
-        if self.limiter.policy.shared == Counting::InStore {
-            match self.store.take(key, rule, now).await {
-                Ok(taken) => return (taken, Counting::InStore),
-                Err(error) => tracing::warn!(%error, "counting a limit in memory"),
+        if self.limiter.policy.shared == Counting::InStore && !self.store_is_away() {
+            match tokio::time::timeout(PATIENCE, self.store.take(key, rule, now)).await {
+                Ok(Ok(taken)) => return (taken, Counting::InStore),
+                Ok(Err(error)) => tracing::warn!(%error, "counting a limit in memory"),
+                Err(_) => {
+                    tracing::warn!("the store is slow; counting limits in memory for a while");
+                    let until = self.clock.elapsed() + AWAY;
+                    let away_until = &self.limiter.away_until;
+                    away_until.store(millis(until), Ordering::Relaxed);
+                }
             }
         }
         let taken = self.limiter.strict.take_now(key, rule, now);
         (taken, Counting::InMemory)
+    }
+
+    fn store_is_away(&self) -> bool {
+        millis(self.clock.elapsed()) < self.limiter.away_until.load(Ordering::Relaxed)
     }
 
     /// Does to the places what the outcome means for them, and answers how the caller stands then.
@@ -299,20 +234,6 @@ impl Flows {
     }
 }
 
-/// How the caller stands after taking a place, and the `until` of the place.
-fn standing(
-    name: &'static str,
-    rule: &Rule,
-    taken: Taken,
-    now: Timestamp,
-) -> Result<(Standing, Timestamp), Limited> {
-    match taken {
-        Taken::Admitted { tally, remaining } => {
-            let standing = Standing::new(name, rule, remaining, tally.until, now);
-            Ok((standing, tally.until))
-        }
-        Taken::Refused { retry_at } => Err(Limited {
-            standing: Standing::new(name, rule, 0, retry_at, now),
-        }),
-    }
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use countersign_domain::limits::Rule;
+use countersign_domain::limits::{Rule, Taken};
 use jiff::Timestamp;
 
 /// How a caller stands with a limit: what the `RateLimit` and `RateLimit-Policy` fields say
@@ -20,7 +20,25 @@ pub struct Standing {
 }
 
 impl Standing {
-    pub(super) fn new(
+    /// After a place was asked for: how the caller stands, and the `until` of the place.
+    pub(super) fn after(
+        name: &'static str,
+        rule: &Rule,
+        taken: Taken,
+        now: Timestamp,
+    ) -> Result<(Self, Timestamp), Limited> {
+        match taken {
+            Taken::Admitted { tally, remaining } => {
+                let standing = Self::new(name, rule, remaining, tally.until, now);
+                Ok((standing, tally.until))
+            }
+            Taken::Refused { retry_at } => Err(Limited {
+                standing: Self::new(name, rule, 0, retry_at, now),
+            }),
+        }
+    }
+
+    fn new(
         policy: &'static str,
         rule: &Rule,
         remaining: u32,

@@ -1,6 +1,5 @@
 //! `countersign serve`.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,11 +174,9 @@ async fn measure(flows: Arc<Flows>) {
     }
 }
 
-fn wait(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> {
-    async move {
-        // An error means that the sender is gone, and with it the process's main task.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
+async fn wait(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, and with it the process's main task.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// Resolves with the name of the signal that asks to stop.
