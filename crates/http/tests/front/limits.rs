@@ -94,7 +94,7 @@ async fn five_wrong_passwords_and_then_a_pause() {
             ratelimit-policy: "login";q=5;w=900
             ratelimit: "login";r=0;t=800
             x-request-id: 01a3185d-d6a0-730b-bdb7-a6a634a5f1aa
-    
+
             {
               "code": "rate_limited",
               "detail": "Try again after the time in `Retry-After`.",
