@@ -1,5 +1,7 @@
 //! One kept-alive connection, which sends one request after the other.
 
+use std::net::Ipv4Addr;
+
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
@@ -7,7 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A connection to the server.
 #[derive(Debug)]
@@ -18,7 +20,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(address: &str) -> Result<Connection> {
-        let stream = TcpStream::connect(address).await?;
+        Connection::begin(address, TcpStream::connect(address).await?).await
+    }
+
+    /// From another address of this machine.
+    pub(crate) async fn open_from(address: &str, own: Ipv4Addr) -> Result<Connection> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((own, 0).into())?;
+        Connection::begin(address, socket.connect(address.parse()?).await?).await
+    }
+
+    async fn begin(address: &str, stream: TcpStream) -> Result<Connection> {
         stream.set_nodelay(true)?;
         let (sender, driver) = handshake(TokioIo::new(stream)).await?;
         // It ends with the sender; the next request reports what goes wrong.
@@ -35,16 +47,16 @@ impl Connection {
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        self.send(request.body(Full::default())?, StatusCode::OK)
+        self.send(request.body(Full::default())?, &[StatusCode::OK])
             .await
     }
 
-    /// Posts a JSON body; the answer must have this status.
+    /// Posts a JSON body; the answer must have one of these statuses.
     pub(crate) async fn post(
         &mut self,
         path: &str,
         body: &Value,
-        expected: StatusCode,
+        expected: &[StatusCode],
     ) -> Result<Bytes> {
         let request = Request::post(path)
             .header(header::HOST, &self.address)
@@ -56,7 +68,11 @@ impl Connection {
         .await
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>, expected: StatusCode) -> Result<Bytes> {
+    async fn send(
+        &mut self,
+        request: Request<Full<Bytes>>,
+        expected: &[StatusCode],
+    ) -> Result<Bytes> {
         let path = request.uri().clone();
         self.sender.ready().await?;
         let response = self
@@ -67,7 +83,7 @@ impl Connection {
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(
-            status == expected,
+            expected.contains(&status),
             "{path} answered {status}: {}",
             String::from_utf8_lossy(&body)
         );

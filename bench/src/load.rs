@@ -10,10 +10,15 @@ use tokio::time::{Instant, sleep};
 use crate::figures::Figures;
 use crate::process::Memory;
 use crate::server::Server;
-use crate::work::{Client, Work};
+use crate::work::{Client, Stranger, Work};
 
-/// Clients that sign in without a pause, in a flood.
-const FLOODING: usize = 8;
+/// How many strangers try passwords in a flood. More than find room in the server's queue, so that enough of them are
+/// free to come when they are due.
+const STRANGERS: u32 = 160;
+/// How many times what two cores can hash they offer.
+const TIMES_CAPACITY: f64 = 10.0;
+/// What one hash takes at cost 12, about.
+const COST_12: f64 = 0.23;
 /// How many requests are sent in a second in a flood, by all clients together.
 const PACED_PER_SECOND: u32 = 50;
 
@@ -25,16 +30,19 @@ pub(crate) async fn run(
     [warm_up, measured]: [Duration; 2],
 ) -> Result<Figures> {
     let clients = prepare(server, work, connections).await?;
-    let flooding = if work.in_flood() {
-        prepare(server, Work::SignIn, FLOODING).await?
-    } else {
-        Vec::new()
-    };
+    let strangers = if work.in_flood() { STRANGERS } else { 0 };
+    let mut flooding = Vec::new();
+    for number in 0..strangers {
+        flooding.push(Stranger::prepare(server.address(), number).await?);
+    }
+    let offered = TIMES_CAPACITY * 2.0 / (COST_12 * 2_f64.powi(i32::from(server.rounds()) - 12));
+    let pause = Duration::from_secs_f64(1.0 / offered);
     let from = Instant::now() + warm_up;
     let until = from + measured;
     let mut flood = JoinSet::new();
-    for client in flooding {
-        flood.spawn(sign_in_until(client, until));
+    for (number, stranger) in (0..).zip(flooding) {
+        let first = from - warm_up + pause * number;
+        flood.spawn(come_again(stranger, first, pause * STRANGERS, until));
     }
     let mut working = JoinSet::new();
     for (number, client) in clients.into_iter().enumerate() {
@@ -122,13 +130,20 @@ async fn repeat(mut client: Client, from: Instant, until: Instant) -> Result<Vec
     }
 }
 
-/// Signs in without a pause. A refusal belongs to a flood; the client tries again.
-async fn sign_in_until(mut client: Client, until: Instant) {
-    while Instant::now() < until {
-        if client.once().await.is_err() {
-            sleep(Duration::from_millis(100)).await;
-        }
+/// Tries a password each `step` from `first` on, or as soon as the last one was answered.
+async fn come_again(
+    mut stranger: Stranger,
+    first: Instant,
+    step: Duration,
+    until: Instant,
+) -> Result<()> {
+    let mut due = first;
+    while due < until {
+        tokio::time::sleep_until(due).await;
+        stranger.once().await?;
+        due = (due + step).max(Instant::now());
     }
+    Ok(())
 }
 
 /// Sends a request each `step` from `first` on. One that cannot be sent in time, because the answer before it is

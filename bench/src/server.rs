@@ -81,6 +81,10 @@ impl Server {
             .env("COUNTERSIGN_OPS_ADDR", "off");
         command.env("COUNTERSIGN_DATA_DIR", self.folder.path().join("data"));
         command.env("BCRYPT_ROUNDS", self.rounds.to_string());
+        // All load comes from this machine.
+        for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
+            command.env(format!("RATE_LIMIT_{limit}"), "off");
+        }
         if let Some(database) = &self.database {
             command.env("DATABASE_URL", database);
         }
@@ -129,6 +133,11 @@ impl Server {
     /// `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> &str {
         self.running.as_ref().map_or("", |(_, address)| address)
+    }
+
+    /// `BCRYPT_ROUNDS`.
+    pub(crate) fn rounds(&self) -> u8 {
+        self.rounds
     }
 
     pub(crate) fn process(&self) -> Process {

@@ -1,6 +1,7 @@
 //! The kinds of request, each repeated by clients that wait for their answers.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
@@ -24,9 +25,9 @@ pub(crate) enum Work {
     Refresh,
     /// `GET /auth/me`.
     Me,
-    /// `POST /auth/refresh` at fixed times, while others sign in without a pause.
+    /// `POST /auth/refresh` at fixed times, while strangers offer ten times the sign-ins that can be hashed.
     RefreshInFlood,
-    /// `GET /auth/me` at fixed times, while others sign in without a pause.
+    /// `GET /auth/me` at fixed times, while strangers offer ten times the sign-ins that can be hashed.
     MeInFlood,
 }
 
@@ -36,7 +37,7 @@ impl Work {
         matches!(self, Work::Register | Work::SignIn)
     }
 
-    /// Whether it is measured while others sign in without a pause.
+    /// Whether it is measured while strangers offer ten times the sign-ins that can be hashed.
     pub(crate) fn in_flood(self) -> bool {
         matches!(self, Work::RefreshInFlood | Work::MeInFlood)
     }
@@ -103,7 +104,7 @@ impl Client {
     async fn register(&mut self) -> Result<()> {
         let body = json!({"email": self.email, "password": PASSWORD});
         self.connection
-            .post("/auth/register", &body, StatusCode::CREATED)
+            .post("/auth/register", &body, &[StatusCode::CREATED])
             .await
             .map(drop)
     }
@@ -112,7 +113,7 @@ impl Client {
         let body = json!({"email": self.email, "password": PASSWORD});
         let answer = self
             .connection
-            .post("/auth/login", &body, StatusCode::OK)
+            .post("/auth/login", &body, &[StatusCode::OK])
             .await?;
         self.keep(&answer)
     }
@@ -124,7 +125,7 @@ impl Client {
             .post(
                 "/auth/refresh",
                 &json!({"refresh_token": before}),
-                StatusCode::OK,
+                &[StatusCode::OK],
             )
             .await?;
         self.keep(&answer)?;
@@ -137,6 +138,31 @@ impl Client {
         let text = |name: &'static str| answer[name].as_str().map(str::to_owned).context(name);
         (self.access, self.refresh) = (text("access_token")?, text("refresh_token")?);
         Ok(())
+    }
+}
+
+/// One of many strangers who try passwords, each from an address of its own.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    connection: Connection,
+    email: String,
+}
+
+impl Stranger {
+    pub(crate) async fn prepare(address: &str, number: u32) -> Result<Stranger> {
+        let own = Ipv4Addr::from_bits(0x7f10_0001 + 256 * number);
+        Ok(Stranger {
+            connection: Connection::open_from(address, own).await?,
+            email: new_email(),
+        })
+    }
+
+    /// One wrong sign-in: looked at, or refused because too much is asked of the server.
+    pub(crate) async fn once(&mut self) -> Result<()> {
+        let body = json!({"email": self.email, "password": "wrong"});
+        let expected = [StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE];
+        let answer = self.connection.post("/auth/login", &body, &expected);
+        answer.await.map(drop)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client of the HTTP interface that looks at everything and decides nothing.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder};
@@ -30,6 +31,20 @@ pub struct Tokens {
 impl Api {
     pub fn new(base: &str) -> Api {
         let http = Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()
+            .expect("client");
+        Api {
+            base: base.into(),
+            http,
+        }
+    }
+
+    /// A client with another address of this machine, in `127.0.0.0/8`.
+    pub fn from_address(base: &str, address: Ipv4Addr) -> Api {
+        let http = Client::builder()
+            .local_address(IpAddr::from(address))
             .timeout(Duration::from_secs(30))
             .no_proxy()
             .build()

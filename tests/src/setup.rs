@@ -8,6 +8,15 @@ use tempfile::TempDir;
 use crate::database::{Backend, Database};
 use crate::server::{Server, temporary_folder};
 
+/// The settings of the limits.
+const LIMITS: [&str; 5] = [
+    "RATE_LIMIT_LOGIN",
+    "RATE_LIMIT_ACCOUNT",
+    "RATE_LIMIT_REGISTER",
+    "RATE_LIMIT_REFRESH",
+    "RATE_LIMIT_OTHER",
+];
+
 /// The settings of a server to be started.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -19,11 +28,24 @@ impl Setup {
     /// What every test starts from: cheap hashes, a free port on loopback, everything else as it comes.
     pub fn new(backend: Backend) -> Setup {
         let settings = BTreeMap::new();
-        Setup { backend, settings }
+        let setup = Setup { backend, settings }
             .set("COUNTERSIGN_ADDR", "127.0.0.1:0")
             .set("COUNTERSIGN_OPS_ADDR", "off")
             .set("COUNTERSIGN_ISSUER", "http://countersign.test")
-            .set("BCRYPT_ROUNDS", "4")
+            .set("BCRYPT_ROUNDS", "4");
+        // Every test comes from one address.
+        LIMITS
+            .iter()
+            .fold(setup, |setup, name| setup.set(name, "off"))
+    }
+
+    /// With the limits that hold when nobody sets any.
+    #[must_use]
+    pub fn with_limits(mut self) -> Setup {
+        for name in LIMITS {
+            self.settings.remove(name);
+        }
+        self
     }
 
     /// With this setting.

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use countersign_tests::{Backend, Random, Server, on_each_backend};
+use countersign_tests::{Backend, Random, Server, Setup, on_each_backend};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ const PASSWORDS: [&str; 3] = [
 ];
 
 async fn nothing_usable_is_stored(backend: Backend) {
-    let mut server = Server::start(backend).await;
+    // With limits: what they keep is looked at too.
+    let mut server = Setup::new(backend).with_limits().start().await;
     let api = server.api();
     let mut tokens = api.new_session("ada@example.com", PASSWORDS[0]).await;
     let mut seen = vec![tokens.access.clone(), tokens.refresh.clone()];
@@ -27,7 +28,9 @@ async fn nothing_usable_is_stored(backend: Backend) {
     api.change_password(&tokens.access, PASSWORDS[0], PASSWORDS[1])
         .await
         .expect(204);
-    let other = api.login("ada@example.com", PASSWORDS[1]).await.tokens();
+    let other = api.login("ada@example.com", PASSWORDS[1]).await;
+    seen.push(other.header("countersign-device").to_owned());
+    let other = other.tokens();
     seen.extend([other.access.clone(), other.refresh.clone()]);
     api.logout(&other.refresh).await.expect(204);
     server.cli(&["keys", "rotate"]).expect(0);
@@ -71,7 +74,8 @@ async fn nothing_usable_is_stored(backend: Backend) {
 }
 
 async fn a_deleted_user_leaves_nothing(backend: Backend) {
-    let mut server = Server::start(backend).await;
+    // With limits: what they keep is looked at too.
+    let mut server = Setup::new(backend).with_limits().start().await;
     let api = server.api();
     let mut random = Random::from_environment();
     let mark = format!("{:x}", random.next());

@@ -6,8 +6,11 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod address;
+pub mod device_token;
 pub mod email;
 pub mod ids;
+pub mod limits;
 pub mod password;
 pub mod refresh_token;
 pub mod root_secret;

@@ -16,6 +16,10 @@ pub struct RootSecret(Zeroizing<Vec<u8>>);
 pub enum Purpose {
     /// The MAC inside refresh tokens.
     RefreshToken,
+    /// The MAC inside device tokens.
+    DeviceToken,
+    /// The keys under which limits are counted, so that no address is kept with them.
+    Limits,
     /// Encryption of private signing keys at rest.
     SigningKeys,
     /// The value that tells whether a database belongs to this root secret.
@@ -26,6 +30,8 @@ impl Purpose {
     fn label(self) -> &'static [u8] {
         match self {
             Self::RefreshToken => b"countersign refresh-token v1",
+            Self::DeviceToken => b"countersign device-token v1",
+            Self::Limits => b"countersign limits v1",
             Self::SigningKeys => b"countersign signing-keys v1",
             Self::Fingerprint => b"countersign fingerprint v1",
         }
@@ -69,6 +75,8 @@ mod tests {
         let other = RootSecret::new(vec![8; 32]);
         let keys = [
             root.derive(Purpose::RefreshToken),
+            root.derive(Purpose::DeviceToken),
+            root.derive(Purpose::Limits),
             root.derive(Purpose::SigningKeys),
             root.derive(Purpose::Fingerprint),
             other.derive(Purpose::RefreshToken),

@@ -1,6 +1,7 @@
 //! The one way to find out whether a password is somebody's, for sign-in and for every act that
 //! asks for the password again.
 
+use countersign_domain::address::AddressBlock;
 use countersign_domain::password::PresentedPassword;
 use countersign_store::Credentials;
 
@@ -22,11 +23,12 @@ impl Flows {
     pub(crate) async fn prove_password(
         &self,
         presented: &str,
+        from: AddressBlock,
         credentials: Option<Credentials>,
     ) -> Result<Option<Proven>, Fault> {
         let stored = credentials.as_ref().and_then(|c| c.password_hash.clone());
         let presented = PresentedPassword::new(presented);
-        let checked = self.hashing.check(presented, stored.clone()).await?;
+        let checked = self.hashing.check(from, presented, stored.clone()).await?;
         Ok(match (checked.matches, credentials, stored) {
             (true, Some(credentials), Some(password_hash)) => Some(Proven {
                 credentials,

@@ -1,7 +1,9 @@
+use countersign_domain::limits::Return;
 use countersign_store::{Actor, Deleted};
 
 use crate::access::Authenticated;
 use crate::fault::Fault;
+use crate::limits::{Counted, Effect};
 use crate::{Caller, Flows};
 
 /// Why an account was not deleted.
@@ -29,13 +31,35 @@ impl Flows {
         who: &Authenticated,
         password: &str,
         caller: &Caller,
+    ) -> Counted<(), DeleteAccountError> {
+        let limits = self.limit_password_again(who.session());
+        self.counted(
+            limits,
+            self.try_delete_account(who, password, caller),
+            |outcome| match outcome {
+                Ok(()) => Effect::GiveBack(Return::Right),
+                Err(DeleteAccountError::WrongPassword) => Effect::Counts,
+                Err(_) => Effect::GiveBack(Return::Unused),
+            },
+        )
+        .await
+    }
+
+    async fn try_delete_account(
+        &self,
+        who: &Authenticated,
+        password: &str,
+        caller: &Caller,
     ) -> Result<(), DeleteAccountError> {
         let credentials = self
             .store
             .credentials(who.user())
             .await
             .map_err(Fault::from)?;
-        let Some(proven) = self.prove_password(password, credentials).await? else {
+        let Some(proven) = self
+            .prove_password(password, caller.block(), credentials)
+            .await?
+        else {
             return Err(DeleteAccountError::WrongPassword);
         };
         let now = self.clock.now();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use countersign_store::StoreError;
 
+use crate::limits::Limited;
+
 /// A use case that could not be carried through. Nothing was acknowledged, and trying again is safe.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -13,6 +15,9 @@ pub enum Fault {
     /// More password hashing is waiting than can be done in time.
     #[error("password hashing is overloaded")]
     Overloaded(#[from] Overloaded),
+    /// It was tried too often.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// An access token could not be signed.
     #[error("cannot sign: {0}")]
     Signing(String),

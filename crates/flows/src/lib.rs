@@ -15,6 +15,7 @@ pub mod hashing;
 mod honour;
 mod housekeeping;
 pub mod keys;
+mod limits;
 mod login;
 mod logout;
 mod manage_keys;
@@ -33,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_domain::device_token::DeviceKey;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::rotation::RotationPolicy;
 use countersign_store::Store;
@@ -44,7 +46,8 @@ pub use caller::Caller;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
 pub use honour::Readiness;
-pub use login::{Login, LoginError};
+pub use limits::{Counted, Counting, LimitPolicy, Limited, Standing};
+pub use login::{Login, LoginError, SignedIn};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;
 pub use open::{OpenError, Role, Secrets};
@@ -76,6 +79,8 @@ pub struct Policy {
     pub rotation: RotationPolicy,
     /// How long a session may last in all.
     pub session_lifetime: SignedDuration,
+    /// How often things may be tried.
+    pub limits: LimitPolicy,
 }
 
 /// All use cases, over one store. Made by [`Flows::open`]; shared behind an `Arc`.
@@ -86,6 +91,8 @@ pub struct Flows {
     hashing: HashPool,
     policy: Policy,
     refresh_key: RefreshKey,
+    device_key: DeviceKey,
+    limiter: limits::Limiter,
     seal: keys::Seal,
     hs256: Option<keys::SigningSecret>,
     keys: ArcSwap<KeyRing>,

@@ -1,5 +1,7 @@
 use countersign_domain::SessionId;
+use countersign_domain::device_token::{DeviceId, DeviceToken};
 use countersign_domain::email::Email;
+use countersign_domain::limits::Return;
 use countersign_domain::password::PresentedPassword;
 use countersign_domain::rotation::later;
 use countersign_store::{NewSession, Opened, SignInProof};
@@ -7,6 +9,7 @@ use countersign_store::{NewSession, Opened, SignInProof};
 use crate::access::Tokens;
 use crate::authenticate_password::Proven;
 use crate::fault::Fault;
+use crate::limits::{Counted, Effect};
 use crate::{Caller, Flows, random};
 
 /// How often a sign-in is tried anew when the stored hash changes under it. It does so when two
@@ -39,9 +42,52 @@ impl From<Fault> for LoginError {
     }
 }
 
+/// What somebody gets who has signed in.
+pub struct SignedIn {
+    /// The session's first tokens.
+    pub tokens: Tokens,
+    /// By which the device is known from now on.
+    pub device: DeviceToken,
+}
+
 impl Flows {
-    /// Signs a user in: proves the password, opens a session and signs its tokens.
-    pub async fn login(&self, login: &Login, caller: &Caller) -> Result<Tokens, LoginError> {
+    /// Signs a user in: proves the password, opens a session and signs its tokens. Only wrong passwords
+    /// count; so a limit says how often somebody may be wrong.
+    pub async fn login(&self, login: &Login, caller: &Caller) -> Counted<SignedIn, LoginError> {
+        let device = self.known_device(login, caller).await;
+        let limits = self.limit_sign_in(&login.email, device, caller);
+        self.counted(
+            limits,
+            self.try_login(login, device, caller),
+            |outcome| match outcome {
+                Ok(_) | Err(LoginError::AccountDisabled) => Effect::GiveBack(Return::Right),
+                Err(LoginError::InvalidCredentials) => Effect::Counts,
+                Err(LoginError::Fault(_)) => Effect::GiveBack(Return::Unused),
+            },
+        )
+        .await
+    }
+
+    /// The device, if it is known for the account that is signed in to. Asks the store for the
+    /// token's own user only, so that nothing about the account that was typed shows in the time that this takes.
+    async fn known_device(&self, login: &Login, caller: &Caller) -> Option<DeviceId> {
+        let presented = caller.device.as_deref()?;
+        let device = self.device_key.open(presented, self.clock.now())?;
+        let credentials = self.store.credentials(device.user).await.ok()??;
+        let own = Email::parse(&credentials.user.email).ok()?;
+        let typed = Email::parse(&login.email).ok()?;
+        let current = self
+            .device_key
+            .is_current(&device, &credentials.password_hash?);
+        (current && own.key() == typed.key()).then_some(device.id)
+    }
+
+    async fn try_login(
+        &self,
+        login: &Login,
+        device: Option<DeviceId>,
+        caller: &Caller,
+    ) -> Result<SignedIn, LoginError> {
         for _ in 0..ATTEMPTS {
             let credentials = match Email::parse(&login.email) {
                 Ok(email) => self
@@ -51,14 +97,17 @@ impl Flows {
                     .map_err(Fault::from)?,
                 Err(_) => None,
             };
-            let Some(proven) = self.prove_password(&login.password, credentials).await? else {
+            let Some(proven) = self
+                .prove_password(&login.password, caller.block(), credentials)
+                .await?
+            else {
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {
                 return Err(LoginError::AccountDisabled);
             }
-            if let Some(tokens) = self.open_session(login, proven, caller).await? {
-                return Ok(tokens);
+            if let Some(signed_in) = self.open_session(login, proven, device, caller).await? {
+                return Ok(signed_in);
             }
         }
         Err(LoginError::InvalidCredentials)
@@ -69,15 +118,17 @@ impl Flows {
         &self,
         login: &Login,
         proven: Proven,
+        device: Option<DeviceId>,
         caller: &Caller,
-    ) -> Result<Option<Tokens>, Fault> {
+    ) -> Result<Option<SignedIn>, Fault> {
         let user = proven.credentials.user;
         let rehash = match proven.rehash {
             true => {
                 let presented = PresentedPassword::new(&login.password);
                 let salt = random::bytes(&*self.random);
                 // A nicety that must not cost a right password its answer.
-                self.hashing.rehash(presented, salt).await.unwrap_or(None)
+                let rehash = self.hashing.rehash(caller.block(), presented, salt);
+                rehash.await.unwrap_or(None)
             }
             false => None,
         };
@@ -105,7 +156,15 @@ impl Flows {
         {
             Opened::Opened(session, announcements) => {
                 self.honour(&announcements);
-                mint.tokens(&session, &user).map(Some)
+                let device = device.unwrap_or_else(|| self.device_key.new_id(session.id));
+                let hash = match &proof.rehash {
+                    Some(rehash) => rehash.as_str(),
+                    None => proof.password_hash.as_str(),
+                };
+                Ok(Some(SignedIn {
+                    tokens: mint.tokens(&session, &user)?,
+                    device: self.device_key.issue(user.id, device, hash, now),
+                }))
             }
             Opened::ProofStale => Ok(None),
         }

@@ -106,7 +106,7 @@ impl Flows {
             Decision::Dead(Dead::Ended(EndReason::LogoutAll)) => Ok(()),
             Decision::Dead(dead) => Err(LogoutError::SessionOver(dead)),
             // Reuse is found, announced and recorded in one place.
-            Decision::Reuse => match self.refresh(token, caller).await {
+            Decision::Reuse => match self.try_refresh(token, caller).await {
                 Err(RefreshError::Fault(fault)) => Err(fault.into()),
                 _ => Err(LogoutError::RefreshTokenReused),
             },

@@ -3,6 +3,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_domain::device_token::DeviceKey;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::root_secret::{Purpose, RootSecret};
 use countersign_store::{InstallKey, KeyRecord, NewKey, Store};
@@ -13,6 +14,7 @@ use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::hashing::{HashPool, PoolSettings};
 use crate::keys::{KeyRing, Seal, SigningSecret, generate};
+use crate::limits::Limiter;
 use crate::random::Random;
 use crate::user_cache::UserCache;
 use crate::{Flows, LEEWAY, Policy};
@@ -101,6 +103,8 @@ impl Flows {
             random,
             hashing: HashPool::new(hashing),
             refresh_key: RefreshKey::derive(&secrets.root),
+            device_key: DeviceKey::derive(&secrets.root),
+            limiter: Limiter::new(policy.limits, &secrets.root),
             seal,
             hs256,
             keys: ArcSwap::from_pointee(no_keys),

@@ -1,7 +1,9 @@
+use countersign_domain::limits::Return;
 use countersign_store::{Actor, PasswordSet, SetPassword};
 
 use crate::access::Authenticated;
 use crate::fault::{Fault, FieldError};
+use crate::limits::{Counted, Effect};
 use crate::users::check_password;
 use crate::{Caller, Flows};
 
@@ -39,6 +41,25 @@ impl Flows {
         who: &Authenticated,
         change: &PasswordChange,
         caller: &Caller,
+    ) -> Counted<(), PasswordChangeError> {
+        let limits = self.limit_password_again(who.session());
+        self.counted(
+            limits,
+            self.try_change_password(who, change, caller),
+            |outcome| match outcome {
+                Ok(()) => Effect::GiveBack(Return::Right),
+                Err(PasswordChangeError::WrongPassword) => Effect::Counts,
+                Err(_) => Effect::GiveBack(Return::Unused),
+            },
+        )
+        .await
+    }
+
+    async fn try_change_password(
+        &self,
+        who: &Authenticated,
+        change: &PasswordChange,
+        caller: &Caller,
     ) -> Result<(), PasswordChangeError> {
         let mut errors = Vec::new();
         let Some(new) = check_password(&change.new, "new_password", &mut errors) else {
@@ -49,12 +70,15 @@ impl Flows {
             .credentials(who.user())
             .await
             .map_err(Fault::from)?;
-        let Some(proven) = self.prove_password(&change.current, credentials).await? else {
+        let Some(proven) = self
+            .prove_password(&change.current, caller.block(), credentials)
+            .await?
+        else {
             return Err(PasswordChangeError::WrongPassword);
         };
         let set = SetPassword {
             expected: Some(proven.password_hash),
-            hash: self.users().hash(new).await?,
+            hash: self.users().hash(caller.block(), new).await?,
         };
         let now = self.clock.now();
         let (actor, until) = (Actor::Session(who.session()), self.tokens_until(now));

@@ -3,6 +3,7 @@ use countersign_store::RefreshOutcome;
 
 use crate::access::Tokens;
 use crate::fault::Fault;
+use crate::limits::Counted;
 use crate::{Caller, Flows};
 
 /// Why a refresh token was refused.
@@ -32,7 +33,24 @@ impl From<Dead> for RefreshError {
 
 impl Flows {
     /// Exchanges a refresh token for its successor and a new access token.
-    pub async fn refresh(&self, token: &str, caller: &Caller) -> Result<Tokens, RefreshError> {
+    pub async fn refresh(&self, token: &str, caller: &Caller) -> Counted<Tokens, RefreshError> {
+        match self.count_refresh(caller) {
+            Ok(standing) => Counted {
+                outcome: self.try_refresh(token, caller).await,
+                standing,
+            },
+            Err(limited) => Counted {
+                outcome: Err(RefreshError::Fault(limited.into())),
+                standing: Some(limited.standing),
+            },
+        }
+    }
+
+    pub(crate) async fn try_refresh(
+        &self,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Tokens, RefreshError> {
         let presented = self.refresh_key.open(token).ok_or(RefreshError::Invalid)?;
         let now = self.clock.now();
         let mint = self.mint(now).map_err(RefreshError::Fault)?;

@@ -1,6 +1,8 @@
+use countersign_domain::limits::Return;
 use countersign_store::User;
 
 use crate::fault::Fault;
+use crate::limits::{Counted, Effect};
 use crate::users::{CreateUser, CreateUserError};
 use crate::{Caller, FieldError, Flows};
 
@@ -25,9 +27,35 @@ pub enum RegistrationError {
     Fault(Fault),
 }
 
+impl From<Fault> for RegistrationError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 impl Flows {
-    /// Registers a user. It is not signed in by that.
+    /// Registers a user. It is not signed in by that. An address that is taken counts as well: how often somebody may
+    /// find out that one is, is limited by this.
     pub async fn register(
+        &self,
+        registration: &Registration,
+        caller: &Caller,
+    ) -> Counted<User, RegistrationError> {
+        let limits = self.limit_registration(caller);
+        self.counted(
+            limits,
+            self.try_register(registration, caller),
+            |outcome| match outcome {
+                Ok(_) | Err(RegistrationError::EmailTaken) => Effect::Counts,
+                Err(RegistrationError::Invalid(_) | RegistrationError::Fault(_)) => {
+                    Effect::GiveBack(Return::Unused)
+                }
+            },
+        )
+        .await
+    }
+
+    async fn try_register(
         &self,
         registration: &Registration,
         caller: &Caller,
@@ -37,6 +65,7 @@ impl Flows {
             password: Some(&registration.password),
             name: registration.name.as_deref(),
             roles: Vec::new(),
+            from: caller.block(),
         };
         let user = self
             .users()

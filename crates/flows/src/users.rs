@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use countersign_domain::UserId;
+use countersign_domain::address::AddressBlock;
 use countersign_domain::email::Email;
 use countersign_domain::password::{NewPassword, PasswordHash, PasswordIssue};
 use countersign_domain::rotation::EndReason;
@@ -29,6 +30,8 @@ pub struct CreateUser<'a> {
     pub name: Option<&'a str>,
     /// Role names.
     pub roles: Vec<String>,
+    /// In whose turn the password is hashed.
+    pub from: AddressBlock,
 }
 
 /// Why no user was created.
@@ -113,7 +116,7 @@ impl UserService<'_> {
             return Err(CreateUserError::EmailTaken);
         }
         let password_hash = match password {
-            Some(password) => Some(self.hash(password).await?),
+            Some(password) => Some(self.hash(new.from, password).await?),
             None => None,
         };
         let now = flows.clock.now();
@@ -162,7 +165,7 @@ impl UserService<'_> {
         };
         let set = SetPassword {
             expected: None,
-            hash: self.hash(password).await?,
+            hash: self.hash(AddressBlock::None, password).await?,
         };
         let flows = self.0;
         let now = flows.clock.now();
@@ -233,9 +236,13 @@ impl UserService<'_> {
         Ok(patched)
     }
 
-    pub(crate) async fn hash(&self, password: NewPassword) -> Result<PasswordHash, Fault> {
+    pub(crate) async fn hash(
+        &self,
+        from: AddressBlock,
+        password: NewPassword,
+    ) -> Result<PasswordHash, Fault> {
         let salt = random::bytes(&*self.0.random);
-        Ok(self.0.hashing.hash(password, salt).await?)
+        Ok(self.0.hashing.hash(from, password, salt).await?)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Access tokens in the `Authorization` header (RFC 6750, section 2.1).
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use countersign_flows::Authenticated;
+use countersign_flows::{Authenticated, Fault};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 
+use crate::context::Context;
 use crate::edge::Edge;
 use crate::problem::{INVALID_TOKEN, MISSING_TOKEN, Problem};
+use crate::standings::Standings;
 
 /// A caller with a verified access token of a live session.
 pub(crate) struct Bearer(pub(crate) Authenticated);
@@ -16,6 +18,7 @@ impl FromRequestParts<Edge> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Self, Problem> {
+        count(parts, edge).await?;
         let token = bearer_token(&parts.headers)?.ok_or(&MISSING_TOKEN)?;
         Ok(Self(edge.flows.authenticate(token).await?))
     }
@@ -25,9 +28,26 @@ impl OptionalFromRequestParts<Edge> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, edge: &Edge) -> Result<Option<Self>, Problem> {
+        count(parts, edge).await?;
         match bearer_token(&parts.headers)? {
             Some(token) => Ok(Some(Self(edge.flows.authenticate(token).await?))),
             None => Ok(None),
+        }
+    }
+}
+
+/// Counts the request against the limit of all that takes a token, before the token is looked at.
+async fn count(parts: &mut Parts, edge: &Edge) -> Result<(), Problem> {
+    let Ok(Context(caller)) = Context::from_request_parts(parts, edge).await;
+    let Ok(standings) = Standings::from_request_parts(parts, edge).await;
+    match edge.flows.count_other(&caller) {
+        Ok(standing) => {
+            standings.note(standing);
+            Ok(())
+        }
+        Err(limited) => {
+            standings.note(Some(limited.standing));
+            Err(Fault::from(limited).into())
         }
     }
 }

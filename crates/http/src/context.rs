@@ -8,6 +8,7 @@ use http::HeaderValue;
 use http::header::USER_AGENT;
 use http::request::Parts;
 
+use crate::device;
 use crate::edge::Edge;
 use crate::serve::PeerAddress;
 
@@ -39,6 +40,7 @@ impl FromRequestParts<Edge> for Context {
                     .trusted_proxies
                     .client(peer.0.ip(), &parts.headers)
             }),
+            device: device::presented(&parts.headers, edge.secure()),
             user_agent: parts.headers.get(USER_AGENT).and_then(user_agent),
             request_id: request_id
                 .map(|id| id.as_str().to_owned())

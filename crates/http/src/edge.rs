@@ -19,7 +19,9 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::client_address::TrustedProxies;
 use crate::context::RequestId;
+use crate::device::DEVICE;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
+use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -68,6 +70,11 @@ impl Edge {
         }
     }
 
+    /// Whether clients reach this server by HTTPS.
+    pub(crate) fn secure(&self) -> bool {
+        self.settings.issuer.starts_with("https:")
+    }
+
     /// Puts around `routes` what holds for all of them.
     pub(crate) fn around(self, routes: Router<Self>) -> Router {
         let cors = cors(&self.settings.cors);
@@ -87,6 +94,8 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         .cloned()
         .unwrap_or_else(|| new_request_id(&edge));
     request.extensions_mut().insert(RequestId(id.clone()));
+    let standings = Standings::default();
+    request.extensions_mut().insert(standings.clone());
     let mut response = next.run(request).await;
     if let Some(problem) = problem_of(&mut response) {
         let found = std::mem::take(response.headers_mut());
@@ -98,6 +107,7 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         response.headers_mut().extend(kept);
     }
     let headers = response.headers_mut();
+    standings.write(headers);
     headers.insert(REQUEST_ID, id);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Nearly every answer holds a token or personal data; the few public ones say so themselves.
@@ -150,10 +160,18 @@ fn cors(origins: &CorsOrigins) -> CorsLayer {
             AUTHORIZATION,
             CONTENT_TYPE,
             REQUEST_ID,
+            DEVICE,
             // Swagger UI sends it with its sign-in.
             HeaderName::from_static("x-requested-with"),
         ])
-        .expose_headers([REQUEST_ID, RETRY_AFTER, LOCATION])
+        .expose_headers([
+            REQUEST_ID,
+            RETRY_AFTER,
+            LOCATION,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
+            DEVICE,
+        ])
         .max_age(Duration::from_secs(600))
 }
 

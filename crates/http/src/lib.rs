@@ -6,6 +6,7 @@ mod bearer;
 mod body;
 mod client_address;
 mod context;
+mod device;
 mod docs_page;
 mod edge;
 mod fields;
@@ -15,6 +16,7 @@ mod paging;
 mod problem;
 mod routes;
 mod serve;
+mod standings;
 
 pub use client_address::{ForwardingHeader, TrustedProxies};
 pub use edge::{CorsOrigins, Edge, EdgeSettings};

@@ -32,6 +32,9 @@ const BODY: &[&Kind] = &[
     &problem::VALIDATION_FAILED,
 ];
 
+/// A route that is limited; every one that takes a token or a password is.
+const LIMITED: &[&Kind] = &[&problem::RATE_LIMITED];
+
 /// A route that takes an access token.
 const BEARER: &[&Kind] = &[
     &problem::MISSING_TOKEN,
@@ -55,8 +58,9 @@ const REFRESH: &[&Kind] = &[
 fn problems(operation: &str) -> Vec<&'static Kind> {
     use problem::*;
     let groups: &[&[&'static Kind]] = match operation {
-        "register" => &[BODY, STORE, HASHING, &[&EMAIL_TAKEN]],
+        "register" => &[LIMITED, BODY, STORE, HASHING, &[&EMAIL_TAKEN]],
         "login" => &[
+            LIMITED,
             BODY,
             REFRESH,
             STORE,
@@ -67,14 +71,33 @@ fn problems(operation: &str) -> Vec<&'static Kind> {
                 &ACCOUNT_DISABLED,
             ],
         ],
-        "refresh" => &[BODY, STORE, &[&UNSUPPORTED_GRANT_TYPE], REFRESH],
-        "logout" => &[BODY, STORE, BEARER, REFRESH],
-        "get_me" => &[BEARER, STORE],
-        "patch_me" => &[BEARER, STORE, BODY],
-        "delete_me" => &[BEARER, STORE, BODY, HASHING, &[&REAUTHENTICATION_REQUIRED]],
-        "change_password" => &[BEARER, STORE, BODY, HASHING, &[&WRONG_CURRENT_PASSWORD]],
-        "list_sessions" => &[BEARER, STORE, &[&MALFORMED_REQUEST, &VALIDATION_FAILED]],
-        "end_session" => &[BEARER, STORE, &[&SESSION_NOT_FOUND]],
+        "refresh" => &[LIMITED, BODY, STORE, &[&UNSUPPORTED_GRANT_TYPE], REFRESH],
+        "logout" => &[LIMITED, BODY, STORE, BEARER, REFRESH],
+        "get_me" => &[LIMITED, BEARER, STORE],
+        "patch_me" => &[LIMITED, BEARER, STORE, BODY],
+        "delete_me" => &[
+            LIMITED,
+            BEARER,
+            STORE,
+            BODY,
+            HASHING,
+            &[&REAUTHENTICATION_REQUIRED],
+        ],
+        "change_password" => &[
+            LIMITED,
+            BEARER,
+            STORE,
+            BODY,
+            HASHING,
+            &[&WRONG_CURRENT_PASSWORD],
+        ],
+        "list_sessions" => &[
+            LIMITED,
+            BEARER,
+            STORE,
+            &[&MALFORMED_REQUEST, &VALIDATION_FAILED],
+        ],
+        "end_session" => &[LIMITED, BEARER, STORE, &[&SESSION_NOT_FOUND]],
         "readyz" => &[STORE],
         _ => &[],
     };
@@ -170,7 +193,7 @@ fn describe(operation: &mut Operation) {
             .copied()
             .filter(|k| k.status == status)
             .collect();
-        let as_oauth = takes_form && (status == 400 || status >= 500);
+        let as_oauth = takes_form && (status == 400 || status == 429 || status >= 500);
         let response = problem_response(&of_status, as_oauth);
         let responses = &mut operation.responses.responses;
         responses.insert(status.to_string(), RefOr::T(response));
@@ -219,8 +242,17 @@ fn problem_response(kinds: &[&Kind], also_oauth: bool) -> Response {
             plain_header("How to authenticate (RFC 6750)."),
         );
     }
-    if kinds.iter().any(|kind| kind.status == 503) {
+    if kinds.iter().any(|kind| [429, 503].contains(&kind.status)) {
         response = response.header("Retry-After", plain_header("Seconds to wait."));
+    }
+    if kinds.iter().any(|kind| kind.status == 429) {
+        let policy =
+            plain_header("The limit, its quota and its window in seconds: `\"login\";q=5;w=900`.");
+        let standing = plain_header(
+            "What is left, and the seconds until there is more: `\"login\";r=0;t=340`.",
+        );
+        response = response.header("RateLimit-Policy", policy);
+        response = response.header("RateLimit", standing);
     }
     response.build()
 }
@@ -247,11 +279,11 @@ fn example(kind: &Kind) -> Value {
 /// What a client is told that posted a form: under 400 what it has most often done wrong.
 fn oauth_example(kinds: &[&Kind]) -> Value {
     let kind = match kinds.first() {
-        Some(kind) if kind.status >= 500 => kind,
+        Some(kind) if kind.status >= 429 => kind,
         _ => &problem::INVALID_CREDENTIALS,
     };
     let mut example = example(kind);
-    example["status"] = json!(if kind.status >= 500 { kind.status } else { 400 });
+    example["status"] = json!(if kind.status >= 429 { kind.status } else { 400 });
     example["error"] = json!(kind.oauth);
     example["error_description"] = example["detail"].clone();
     example

@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::standings::seconds;
+
 /// A kind of problem: what never changes about it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
@@ -22,7 +24,8 @@ pub(crate) struct Kind {
     pub(crate) status: u16,
     pub(crate) title: &'static str,
     pub(crate) detail: &'static str,
-    /// The `error` of RFC 6749, section 5.2, where a form was posted.
+    /// The `error` of RFC 6749, section 5.2, where a form was posted. For too many attempts that of
+    /// RFC 8628, section 3.5: the only registered one that asks a client of the token endpoint to come back later.
     pub(crate) oauth: &'static str,
     /// What a 401 says about how to authenticate.
     pub(crate) challenge: Option<&'static str>,
@@ -71,6 +74,7 @@ kinds! {
     BODY_TOO_LARGE 413 "body_too_large" "invalid_request" NO, "The body is too large", "A body has at most 65,536 bytes.";
     UNSUPPORTED_MEDIA_TYPE 415 "unsupported_media_type" "invalid_request" NO, "The media type is not supported", "Send `Content-Type: application/json`.";
     VALIDATION_FAILED 422 "validation_failed" "invalid_request" NO, "Some fields are not valid", "See `errors`.";
+    RATE_LIMITED 429 "rate_limited" "slow_down" NO, "Too many attempts", "Try again after the time in `Retry-After`.";
     INTERNAL 500 "internal_error" "server_error" NO, "Something went wrong", "The fault is the server's. Its log has more under this request id.";
     OVERLOADED 503 "overloaded" "temporarily_unavailable" NO, "Too many sign-ins at once", "Try again after the time in `Retry-After`.";
     UNAVAILABLE 503 "unavailable" "temporarily_unavailable" NO, "The server cannot do this right now", "Its storage does not answer. Nothing was changed; try again after the time in `Retry-After`.";
@@ -168,8 +172,7 @@ impl Problem {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(after) = self.retry_after {
-            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds(after).max(1)));
         }
         response
     }
@@ -283,6 +286,9 @@ impl From<Fault> for Problem {
         match fault {
             Fault::Overloaded(overloaded) => {
                 Self::from(&OVERLOADED).retry_after(overloaded.retry_after)
+            }
+            Fault::Limited(limited) => {
+                Self::from(&RATE_LIMITED).retry_after(limited.standing.reset)
             }
             Fault::Store(countersign_store::StoreError::Unavailable(reason)) => {
                 tracing::warn!(reason, "storage unavailable");

@@ -12,7 +12,7 @@ use countersign_flows::clock::SystemClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::{self, SystemRandom};
-use countersign_flows::{Flows, Policy, Role, Secrets};
+use countersign_flows::{Counting, Flows, LimitPolicy, Policy, Role, Secrets};
 use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
 use countersign_token::Algorithm;
 use jiff::SignedDuration;
@@ -139,6 +139,14 @@ fn policy(settings: &Settings) -> Policy {
             idle: signed(settings.session_idle),
         },
         session_lifetime: signed(settings.session_lifetime),
+        limits: LimitPolicy {
+            // Only one instance can use a SQLite file, and counting in it would wait for the disk.
+            shared: match settings.database {
+                Database::Sqlite { .. } => Counting::InMemory,
+                Database::Postgres { .. } => Counting::InStore,
+            },
+            ..settings.limits
+        },
     }
 }
 

@@ -27,5 +27,7 @@ macro_rules! folder {
     };
 }
 
-pub(crate) const SQLITE: &[Migration] = folder!("sqlite": (1, "0001_core"));
-pub(crate) const POSTGRES: &[Migration] = folder!("postgres": (1, "0001_core"));
+pub(crate) const SQLITE: &[Migration] =
+    folder!("sqlite": (1, "0001_core"), (2, "0002_rate_limits"));
+pub(crate) const POSTGRES: &[Migration] =
+    folder!("postgres": (1, "0001_core"), (2, "0002_rate_limits"));

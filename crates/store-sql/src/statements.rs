@@ -136,6 +136,19 @@ statements! {
          (SELECT seq FROM revocations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING seq";
     KEYS_PURGE = "DELETE FROM signing_keys WHERE expires_at < $1 RETURNING kid";
 
+    // Limits.
+
+    LIMIT = "SELECT count, until, lapses_at FROM rate_limits WHERE key = $1";
+    LIMIT_BEGIN = "INSERT INTO rate_limits (key, count, until, lapses_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (key) DO NOTHING RETURNING key";
+    /// Happens only while the tally is as it was read.
+    LIMIT_CHANGE = "UPDATE rate_limits SET count = $5, until = $6, lapses_at = $7 \
+         WHERE key = $1 AND count = $2 AND until = $3 AND lapses_at = $4 RETURNING key";
+    LIMIT_END = "DELETE FROM rate_limits \
+         WHERE key = $1 AND count = $2 AND until = $3 AND lapses_at = $4 RETURNING key";
+    LIMITS_REMOVE_LAPSED = "DELETE FROM rate_limits WHERE key IN ( \
+         SELECT key FROM rate_limits WHERE lapses_at <= $1 LIMIT $2) AND lapses_at <= $1 RETURNING key";
+
     // The schema.
 
     MIGRATIONS_APPLIED = "SELECT number, name, sql FROM schema_migrations ORDER BY number";

@@ -22,12 +22,14 @@ mod announcements;
 pub mod contract;
 mod housekeeping;
 mod keys;
+mod limits;
 mod sessions;
 mod users;
 
 pub use announcements::{Announced, Announcement, Announcements, Subject};
 pub use housekeeping::{Housekeeping, Purge};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
+pub use limits::{LimitKey, Limits};
 pub use sessions::{
     Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions,
     SignInProof,
@@ -53,7 +55,7 @@ pub enum StoreError {
 /// All that a backend promises.
 #[async_trait::async_trait]
 pub trait Store:
-    Users + Sessions + Keys + Announcements + Housekeeping + Send + Sync + 'static
+    Users + Sessions + Keys + Announcements + Housekeeping + Limits + Send + Sync + 'static
 {
     /// Answers when the store can serve reads, within a bounded wait.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -2,9 +2,11 @@
 
 mod engine;
 mod pool;
+mod queue;
 
 pub use engine::{Engine, OneByOne, Task, Work};
 pub use pool::{HashPool, PoolSettings};
+pub use queue::{Room, room};
 
 /// What became of a presented password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

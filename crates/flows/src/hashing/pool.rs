@@ -3,17 +3,18 @@
     reason = "the pool measures how long hashing takes"
 )]
 
-use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use countersign_domain::address::AddressBlock;
 use countersign_domain::password::{NewPassword, PasswordHash, PresentedPassword, Scheme};
 use tokio::sync::oneshot;
 
 use super::Checked;
 use super::engine::{Engine, OneByOne, Task, Work};
+use super::queue::{FairQueue, Room};
 use crate::fault::Overloaded;
 
 /// How the pool is built.
@@ -23,7 +24,7 @@ pub struct PoolSettings {
     pub scheme: Scheme,
     /// How many threads hash. More than there are cores only adds waiting.
     pub workers: NonZeroUsize,
-    /// Work is refused when it would wait longer than this.
+    /// Work is refused when it would take longer than this, waiting included, unless a worker is idle.
     pub longest_wait: Duration,
 }
 
@@ -40,6 +41,8 @@ struct Shared {
     filled: Condvar,
     /// Moving average of the time that one task takes, in nanoseconds.
     task_nanos: AtomicU64,
+    /// The average is of what was measured; before that it is a guess.
+    measured: AtomicBool,
     /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
     /// finds it counted.
     computed: AtomicU64,
@@ -47,7 +50,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    waiting: VecDeque<Task>,
+    waiting: FairQueue<Task>,
     running: usize,
     closed: bool,
 }
@@ -60,6 +63,7 @@ impl HashPool {
             queue: Mutex::default(),
             filled: Condvar::new(),
             task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
+            measured: AtomicBool::new(false),
             computed: AtomicU64::new(0),
         };
         Self {
@@ -72,11 +76,13 @@ impl HashPool {
     /// there is anything stored.
     pub async fn check(
         &self,
+        from: AddressBlock,
         presented: PresentedPassword,
         stored: Option<String>,
     ) -> Result<Checked, Overloaded> {
         let (answer, result) = oneshot::channel();
         self.submit(
+            from,
             Work::Check {
                 presented,
                 stored,
@@ -90,11 +96,13 @@ impl HashPool {
     /// Hashes a new password.
     pub async fn hash(
         &self,
+        from: AddressBlock,
         password: NewPassword,
         salt: [u8; 16],
     ) -> Result<PasswordHash, Overloaded> {
         let (answer, result) = oneshot::channel();
         self.submit(
+            from,
             Work::Hash {
                 password,
                 salt,
@@ -108,11 +116,13 @@ impl HashPool {
     /// Hashes a password that was right with the configured scheme.
     pub async fn rehash(
         &self,
+        from: AddressBlock,
         presented: PresentedPassword,
         salt: [u8; 16],
     ) -> Result<Option<PasswordHash>, Overloaded> {
         let (answer, result) = oneshot::channel();
         self.submit(
+            from,
             Work::Rehash {
                 presented,
                 salt,
@@ -129,12 +139,29 @@ impl HashPool {
         self.shared.computed.load(Ordering::Relaxed)
     }
 
-    async fn submit<T>(&self, work: Work, result: oneshot::Receiver<T>) -> Result<T, Overloaded> {
+    /// How long one hash takes, as measured so far.
+    pub fn pace(&self) -> Duration {
+        self.shared.pace()
+    }
+
+    /// Hashes once for nobody, so that the pace is known before the first sign-in.
+    pub async fn measure(&self) -> Result<Duration, Overloaded> {
+        let nobody = PresentedPassword::new("measured once");
+        self.check(AddressBlock::None, nobody, None).await?;
+        Ok(self.pace())
+    }
+
+    async fn submit<T>(
+        &self,
+        from: AddressBlock,
+        work: Work,
+        result: oneshot::Receiver<T>,
+    ) -> Result<T, Overloaded> {
         self.started.get_or_init(|| self.shared.start());
-        self.shared.push(work)?;
-        // The sender is dropped without an answer where the task waited too long or its worker
-        // panicked.
-        result.await.map_err(|_| self.shared.overloaded())
+        self.shared.push(from, work)?;
+        // The sender is dropped without an answer where the task waited too long, had to make room, or
+        // its worker panicked.
+        result.await.map_err(|_| self.shared.overloaded(from))
     }
 }
 
@@ -186,13 +213,20 @@ impl Shared {
         }
     }
 
-    fn push(&self, work: Work) -> Result<(), Overloaded> {
+    fn push(&self, from: AddressBlock, work: Work) -> Result<(), Overloaded> {
         let mut queue = self.lock();
-        if self.expected_wait(&queue) > self.settings.longest_wait {
-            return Err(self.overloaded_with(&queue));
-        }
+        let PoolSettings {
+            longest_wait,
+            workers,
+            ..
+        } = self.settings;
+        let room = Room::within(longest_wait, self.pace(), workers.get(), queue.running);
         let enqueued = Instant::now();
-        queue.waiting.push_back(Task { work, enqueued });
+        let task = Task { work, enqueued };
+        let gone = |task: &Task| task.work.abandoned();
+        if !queue.waiting.join(from, task, room, gone) {
+            return Err(self.overloaded_with(&queue, from));
+        }
         drop(queue);
         self.filled.notify_one();
         Ok(())
@@ -223,8 +257,8 @@ impl Shared {
     /// Passes over what nobody waits for any more, and what has waited so long that its client
     /// should rather be told to come back.
     fn next(&self, queue: &mut Queue) -> Option<Work> {
-        let patience = self.settings.longest_wait * 2;
-        while let Some(task) = queue.waiting.pop_front() {
+        let patience = self.settings.longest_wait.max(self.pace());
+        while let Some(task) = queue.waiting.next() {
             if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
                 queue.running += 1;
                 self.computed.fetch_add(1, Ordering::Relaxed);
@@ -237,24 +271,29 @@ impl Shared {
     fn finished(&self, tasks: usize, took: Duration) {
         let each = took.as_nanos() as u64 / tasks as u64;
         let average = self.task_nanos.load(Ordering::Relaxed);
-        let next = average - average / 8 + each / 8;
-        self.task_nanos.store(next, Ordering::Relaxed);
+        let next = match self.measured.swap(true, Ordering::Relaxed) {
+            true => average - average / 8 + each / 8,
+            false => each,
+        };
+        self.task_nanos.store(next.max(1), Ordering::Relaxed);
         self.lock().running -= tasks;
     }
 
-    fn expected_wait(&self, queue: &Queue) -> Duration {
-        let workers = self.settings.workers.get();
-        let before = (queue.waiting.len() + queue.running).saturating_sub(workers - 1);
-        let each = Duration::from_nanos(self.task_nanos.load(Ordering::Relaxed));
-        each.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / workers as u32
+    fn pace(&self) -> Duration {
+        Duration::from_nanos(self.task_nanos.load(Ordering::Relaxed))
     }
 
-    fn overloaded(&self) -> Overloaded {
-        self.overloaded_with(&self.lock())
+    fn overloaded(&self, from: AddressBlock) -> Overloaded {
+        self.overloaded_with(&self.lock(), from)
     }
 
-    fn overloaded_with(&self, queue: &Queue) -> Overloaded {
-        let retry_after = self.expected_wait(queue).max(Duration::from_secs(1));
+    /// When all who are served before somebody from there will have been.
+    fn overloaded_with(&self, queue: &Queue, from: AddressBlock) -> Overloaded {
+        let workers = self.settings.workers.get() as u32;
+        let before = queue.waiting.ahead(from) + queue.running;
+        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        let wait = self.pace().saturating_mul(before) / workers;
+        let retry_after = wait.max(Duration::from_secs(1));
         Overloaded { retry_after }
     }
 

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::Problem;
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -45,9 +46,10 @@ impl FromFields for PasswordChange {
 pub(super) async fn change_password(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     Bearer(who): Bearer,
     Json(change): Json<PasswordChange>,
 ) -> Result<StatusCode, Problem> {
-    edge.flows.change_password(&who, &change, &caller).await?;
+    standings.of(edge.flows.change_password(&who, &change, &caller).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

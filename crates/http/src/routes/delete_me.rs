@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, REAUTHENTICATION_REQUIRED};
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -45,10 +46,11 @@ impl FromFields for DeleteMeInput {
 pub(super) async fn delete_me(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     Bearer(who): Bearer,
     OptionalJson(input): OptionalJson<DeleteMeInput>,
 ) -> Result<StatusCode, Problem> {
     let password = input.password.ok_or(&REAUTHENTICATION_REQUIRED)?;
-    edge.flows.delete_account(&who, &password, &caller).await?;
+    standings.of(edge.flows.delete_account(&who, &password, &caller).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,14 +1,17 @@
 use axum::Json as Answer;
 use axum::extract::State;
 use countersign_flows::Login;
+use http::HeaderMap;
 use utoipa::ToSchema;
 
 use crate::answers::TokensAnswer;
 use crate::body::JsonOrForm;
 use crate::context::Context;
+use crate::device;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -89,20 +92,31 @@ impl FromFields for LoginInput {
     operation_id = "login",
     tag = "Signing in",
     request_body(content((LoginRequest = "application/json"), (LoginForm = "application/x-www-form-urlencoded"))),
-    responses((status = 200, description = "Signed in.", body = TokensAnswer)),
+    params(("Countersign-Device" = Option<String>, Header, description = "By which the server knows the device: what the last sign-in on it was answered with. Browsers send a cookie instead.")),
+    responses((status = 200, description = "Signed in.", body = TokensAnswer,
+        headers(("Countersign-Device" = String, description = "Keep it, and send it with the next sign-in: a known device has a budget for wrong passwords of its own. Browsers keep it as a cookie.")))),
 )]
 pub(super) async fn login(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     JsonOrForm { input, form }: JsonOrForm<LoginInput>,
-) -> Result<Answer<TokensAnswer>, Problem> {
+) -> Result<(HeaderMap, Answer<TokensAnswer>), Problem> {
     let answer = async {
-        Ok(match input {
-            LoginInput::Password(login) => edge.flows.login(&login, &caller).await?,
-            LoginInput::Refresh(token) => edge.flows.refresh(&token, &caller).await?,
-            LoginInput::OtherGrant => return Err(Problem::from(&UNSUPPORTED_GRANT_TYPE)),
-        })
+        match input {
+            LoginInput::Password(login) => {
+                let signed_in = standings.of(edge.flows.login(&login, &caller).await)?;
+                let device = device::given(&signed_in.device, edge.secure());
+                Ok((device, signed_in.tokens))
+            }
+            LoginInput::Refresh(token) => {
+                let tokens = standings.of(edge.flows.refresh(&token, &caller).await)?;
+                Ok((HeaderMap::new(), tokens))
+            }
+            LoginInput::OtherGrant => Err(Problem::from(&UNSUPPORTED_GRANT_TYPE)),
+        }
     };
-    let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
-    Ok(Answer(tokens.into()))
+    let answer: Result<_, Problem> = answer.await;
+    let (device, tokens) = answer.map_err(|problem| problem.for_client(form))?;
+    Ok((device, Answer(tokens.into())))
 }

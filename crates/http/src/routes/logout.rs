@@ -8,7 +8,7 @@ use crate::body::OptionalJson;
 use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
-use crate::problem::{MISSING_TOKEN, Problem};
+use crate::problem::{MISSING_TOKEN, Problem, RATE_LIMITED};
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -66,6 +66,11 @@ pub(super) async fn logout(
     bearer: Result<Option<Bearer>, Problem>,
     OptionalJson(input): OptionalJson<LogoutInput>,
 ) -> Result<StatusCode, Problem> {
+    if let Err(problem) = &bearer
+        && *problem.kind == RATE_LIMITED
+    {
+        return Err(problem.clone());
+    }
     match input.refresh_token {
         Some(token) => {
             edge.flows

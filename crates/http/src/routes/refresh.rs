@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -62,11 +63,14 @@ impl FromFields for RefreshInput {
 pub(super) async fn refresh(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
 ) -> Result<Answer<TokensAnswer>, Problem> {
     let answer = async {
         match input {
-            RefreshInput::Token(token) => Ok(edge.flows.refresh(&token, &caller).await?),
+            RefreshInput::Token(token) => {
+                Ok(standings.of(edge.flows.refresh(&token, &caller).await)?)
+            }
             RefreshInput::OtherGrant => Err(Problem::from(&UNSUPPORTED_GRANT_TYPE)),
         }
     };

@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::Problem;
+use crate::standings::Standings;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -56,9 +57,10 @@ impl FromFields for Registration {
 pub(super) async fn register(
     State(edge): State<Edge>,
     Context(caller): Context,
+    standings: Standings,
     Json(registration): Json<Registration>,
 ) -> Result<impl IntoResponse, Problem> {
-    let user = edge.flows.register(&registration, &caller).await?;
+    let user = standings.of(edge.flows.register(&registration, &caller).await)?;
     let answer = Answer(UserAnswer::from(&user)).into_response();
     Ok((StatusCode::CREATED, [(LOCATION, "/auth/me")], answer))
 }

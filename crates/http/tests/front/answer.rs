@@ -22,11 +22,13 @@ pub(crate) struct Tokens {
 
 /// The headers that a snapshot shows, in this order. What every answer has is checked on every
 /// answer instead, see `rules`.
-const SHOWN: [&str; 10] = [
+const SHOWN: [&str; 12] = [
     "content-type",
     "cache-control",
     "www-authenticate",
     "retry-after",
+    "ratelimit-policy",
+    "ratelimit",
     "allow",
     "location",
     "access-control-allow-origin",

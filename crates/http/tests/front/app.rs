@@ -12,7 +12,7 @@ use countersign_flows::clock::ManualClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
-use countersign_flows::{Flows, OpenError, Policy, Role, Secrets};
+use countersign_flows::{Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
 use countersign_http::{CorsOrigins, Edge, EdgeSettings, TrustedProxies, public_router};
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
@@ -34,6 +34,9 @@ pub(crate) struct Choices {
     pub(crate) cors: CorsOrigins,
     pub(crate) role: Role,
     pub(crate) access_lifetime: SignedDuration,
+    /// None at all, since every test comes from one address; those about limits choose some.
+    pub(crate) limits: LimitPolicy,
+    pub(crate) issuer: &'static str,
 }
 
 impl Default for Choices {
@@ -46,6 +49,8 @@ impl Default for Choices {
             cors: CorsOrigins::Loopback,
             role: Role::Server,
             access_lifetime: minutes(15),
+            limits: LimitPolicy::default(),
+            issuer: "https://auth.example.org",
         }
     }
 }
@@ -180,9 +185,10 @@ impl App {
 
 fn policy(choices: &Choices) -> Policy {
     Policy {
-        issuer: "https://auth.example.org".to_owned(),
+        issuer: choices.issuer.to_owned(),
         audience: "https://api.example.org".to_owned(),
         algorithm: choices.algorithm,
+        limits: choices.limits,
         access_lifetime: choices.access_lifetime,
         rotation: RotationPolicy {
             grace: SignedDuration::from_secs(30),

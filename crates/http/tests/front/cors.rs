@@ -33,7 +33,7 @@ async fn a_page_of_this_machine() {
     allow: GET,HEAD,PATCH,DELETE
     access-control-allow-origin: http://localhost:3000
     access-control-allow-methods: GET,POST,PATCH,DELETE
-    access-control-allow-headers: accept,authorization,content-type,x-request-id,x-requested-with
+    access-control-allow-headers: accept,authorization,content-type,x-request-id,countersign-device,x-requested-with
     x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
     ");
 }
@@ -56,7 +56,10 @@ async fn a_page_may_read_refusals_too() {
     let answer = request.send().await;
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
     let shown = answer.header("access-control-expose-headers");
-    assert_eq!(shown, Some("x-request-id,retry-after,location"));
+    assert_eq!(
+        shown,
+        Some("x-request-id,retry-after,location,ratelimit,ratelimit-policy,countersign-device")
+    );
     let vary = answer.header("vary").unwrap();
     assert!(vary.contains("origin"), "{vary}");
 }

@@ -47,6 +47,13 @@ impl App {
 }
 
 impl Request<'_> {
+    /// Comes from this address.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 4711);
+        self.inner.extensions_mut().insert(PeerAddress(peer));
+        self
+    }
+
     /// Adds a header, beside others of the name.
     pub(crate) fn header(mut self, name: HeaderName, value: impl AsRef<[u8]>) -> Self {
         let value = HeaderValue::from_bytes(value.as_ref()).unwrap();

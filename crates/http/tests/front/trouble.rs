@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use countersign_domain::address::AddressBlock;
 use countersign_domain::password::PresentedPassword;
 use insta::assert_snapshot;
 use serde_json::json;
@@ -156,7 +157,10 @@ async fn busy() -> App {
     let flows = app.flows.clone();
     let hashing = tokio::spawn(async move {
         let somebody = PresentedPassword::new("somebody");
-        flows.hashing().check(somebody, None).await
+        flows
+            .hashing()
+            .check(AddressBlock::None, somebody, None)
+            .await
     });
     // Runs until it waits for its answer, so its work is queued from here on.
     tokio::task::yield_now().await;

@@ -3,17 +3,19 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use countersign_domain::password::PresentedPassword;
 use countersign_flows::Role;
 use countersign_flows::clock::{Clock, SystemClock};
+use countersign_flows::hashing;
 use countersign_flows::keys::KeyStatus;
 use countersign_store_sql::SchemaState;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::Output;
+use super::serve::SLOW_SIGN_IN;
 use crate::app;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,9 +24,6 @@ use crate::settings::{self, Database, Problem, Settings, Signing, Sources};
 
 /// No clock that is right shows a time before this version was made: 2026-11-01.
 const MADE: i64 = 1_793_491_200;
-
-/// One sign-in should not take longer than this.
-const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -86,7 +85,7 @@ pub(super) fn run(
                 exit = failure.exit;
                 findings.add("storage", Verdict::Bad, failure.message);
             }
-            hashing(&loaded.settings, &mut findings);
+            password_cost(&loaded.settings, &mut findings);
         }
         Err(problems) => {
             exit = Exit::Settings;
@@ -207,15 +206,19 @@ fn clock(newest: Option<Timestamp>, findings: &mut Findings) {
 }
 
 /// What a sign-in costs on this machine.
-fn hashing(settings: &Settings, findings: &mut Findings) {
+fn password_cost(settings: &Settings, findings: &mut Findings) {
     let stand_in = app::scheme(settings).stand_in();
     let started = now();
     let _ = stand_in.verify(&PresentedPassword::new("measured once"));
     let took = started.elapsed();
     let rate = settings.hash_workers as f64 / took.as_secs_f64().max(1e-6);
+    let room = hashing::room(settings.hash_queue, took, settings.hash_workers);
     let text = format!(
-        "one password takes {} ms; about {rate:.1} sign-ins a second",
-        took.as_millis()
+        "one password takes {} ms; about {rate:.1} sign-ins a second; {} may wait for up to {} s, {} of one address",
+        took.as_millis(),
+        room.places,
+        settings.hash_queue.as_secs(),
+        room.per_address,
     );
     match took > SLOW_SIGN_IN {
         true => findings.add(

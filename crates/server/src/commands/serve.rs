@@ -20,6 +20,9 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::settings::{CorsOrigins, Settings};
 
+/// One sign-in should not take longer than this.
+pub(super) const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
+
 /// How often an instance sees whether something is to be removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
@@ -49,6 +52,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
+    let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let edge = Edge::new(flows, edge_settings(&settings));
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
@@ -75,6 +79,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     announce(&settings, addr, operator_addr);
     tokio::join!(public_server, operator_server, stopping);
     let _ = tokio::join!(following, sweeping);
+    measuring.abort();
     store.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -151,6 +156,25 @@ async fn sweep(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
             Ok(removed) => tracing::info!(removed, "removed rows that were long over"),
             Err(error) => tracing::warn!(%error, "cannot remove what is over"),
         }
+        if let Err(error) = flows.remove_lapsed_limits().await {
+            tracing::debug!(%error, "cannot remove lapsed limits");
+        }
+    }
+}
+
+/// Finds out what a password costs, so that the first sign-ins are already told honestly how long to
+/// wait. The server is ready meanwhile.
+async fn measure(flows: Arc<Flows>) {
+    let Ok(took) = flows.hashing().measure().await else {
+        return;
+    };
+    let milliseconds = took.as_millis();
+    match took > SLOW_SIGN_IN {
+        true => tracing::warn!(
+            milliseconds,
+            "one password takes longer than a second: lower `BCRYPT_ROUNDS`"
+        ),
+        false => tracing::info!(milliseconds, "measured what one password takes"),
     }
 }
 

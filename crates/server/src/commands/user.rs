@@ -39,6 +39,7 @@ pub(super) async fn run(
                 password: password.as_ref().map(|password| password.as_str()),
                 name: name.as_deref(),
                 roles,
+                ..CreateUser::default()
             };
             let user = users.create(new).await?;
             show(output, &user)

@@ -15,6 +15,12 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
     issuer(settings, reader);
     root_secret(settings, reader);
     hashing(settings, reader);
+    if settings.limits.login.is_none() && !settings.addr.ip().is_loopback() {
+        reader.warning(
+            &RATE_LIMIT_LOGIN,
+            "lets anybody who reaches the server try passwords as fast as it can hash",
+        );
+    }
     if settings
         .trusted_proxies
         .iter()

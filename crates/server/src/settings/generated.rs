@@ -73,7 +73,7 @@ pub fn settings_page() -> String {
     write(
         &mut text,
         format_args!(
-            "\n## Kept for later versions\n\n{} and the other names that begin with `RATE_LIMIT_` are not used by this version; \
+            "\n## Kept for later versions\n\n{} and other names that begin with `RATE_LIMIT_` are not used by this version; \
          setting one gives a warning.\n",
             reserved.join(", "),
         ),

@@ -36,6 +36,10 @@ pub enum Kind {
     Networks,
     /// A filter of the `tracing` crate.
     LogFilter,
+    /// So many within a duration, or `off`.
+    Limit,
+    /// So many without a delay, which then grows, or `off`.
+    Backoff,
 }
 
 impl Kind {
@@ -70,6 +74,12 @@ impl Kind {
             }
             Kind::Networks => {
                 "IP addresses or networks such as `10.0.0.0/8`, separated by commas".into()
+            }
+            Kind::Limit => {
+                "a number and a duration in `s`, `m` or `h`, up to 24 hours, such as `5/15m`, or `off`".into()
+            }
+            Kind::Backoff => {
+                "a number, the first delay and the longest, such as `10/1s..5m`, or `off`".into()
             }
             Kind::LogFilter => "a log filter such as `info` or `warn,countersign=debug`".into(),
         }

@@ -24,6 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_flows::LimitPolicy;
 use countersign_http::ForwardingHeader;
 use ipnet::IpNet;
 
@@ -87,8 +88,11 @@ pub struct Settings {
     pub password_hasher: PasswordHasher,
     /// `HASH_WORKERS`: at least 1.
     pub hash_workers: usize,
-    /// `HASH_QUEUE_SECONDS`: longest expected wait for a hashing thread, 1 to 60 seconds.
+    /// `HASH_QUEUE_SECONDS`: longest expected time for a hash, 1 to 60 seconds.
     pub hash_queue: Duration,
+
+    /// `RATE_LIMIT_*`.
+    pub limits: LimitPolicy,
 }
 
 /// Which web origins may call.

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use countersign_domain::limits::Rule;
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use url::{Host, Url};
 
 use super::kind::Kind;
@@ -189,6 +191,80 @@ fn network(text: &str) -> Result<IpNet, Fault> {
         )));
     }
     Ok(network)
+}
+
+/// `5/15m`: so many within that time. `off`: no limit.
+pub(super) fn limit(text: &str) -> Result<Option<Rule>, Fault> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let (limit, window) = quota(&Kind::Limit, text)?;
+    let window = span(window).ok_or_else(|| span_fault(&Kind::Limit, limit, window))?;
+    Ok(Some(Rule::Window { limit, window }))
+}
+
+/// `10/1s..5m`: so many without a delay, then delays that double from the first to the longest.
+pub(super) fn backoff(text: &str) -> Result<Option<Rule>, Fault> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let (free, delays) = quota(&Kind::Backoff, text)?;
+    let (first, longest) = delays
+        .split_once("..")
+        .ok_or_else(|| must_be(&Kind::Backoff))?;
+    let spans = span(first).zip(span(longest));
+    let (first, longest) = spans.ok_or_else(|| must_be(&Kind::Backoff))?;
+    if longest < first {
+        return Err(must_be(&Kind::Backoff).hint("write the longest delay last"));
+    }
+    Ok(Some(Rule::Backoff {
+        free,
+        first,
+        longest,
+        forget: FORGET,
+    }))
+}
+
+/// What was wrong is forgotten when nothing more was for so long.
+const FORGET: SignedDuration = SignedDuration::from_hours(24);
+
+/// The number before the `/`, and what follows.
+fn quota<'t>(kind: &Kind, text: &'t str) -> Result<(u32, &'t str), Fault> {
+    let (number, rest) = text.split_once('/').ok_or_else(|| must_be(kind))?;
+    match whole(number) {
+        Some(0) => Err(must_be(kind).hint("write `off` to switch the limit off")),
+        Some(number) => Ok((number, rest)),
+        None => Err(must_be(kind)),
+    }
+}
+
+/// 1 second to 24 hours.
+fn span(text: &str) -> Option<SignedDuration> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return None,
+    };
+    let span = SignedDuration::from_secs(i64::from(whole(number)?) * seconds);
+    (1..=86_400).contains(&span.as_secs()).then_some(span)
+}
+
+fn span_fault(kind: &Kind, limit: u32, window: &str) -> Fault {
+    match whole(window) {
+        Some(number) => must_be(kind).hint(format!(
+            "write `{limit}/{number}s` for seconds or `{limit}/{number}m` for minutes"
+        )),
+        None => must_be(kind),
+    }
+}
+
+/// Decimal digits and nothing else, up to a million.
+fn whole(text: &str) -> Option<u32> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| digits);
+    number.filter(|number| *number <= 1_000_000)
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -1,5 +1,6 @@
 //! From the sources to [`Settings`], one setting after the other.
 
+use countersign_flows::{Counting, LimitPolicy};
 use countersign_http::ForwardingHeader;
 
 use super::parse::{self, *};
@@ -116,6 +117,7 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             let cores = sources.cores.max(1);
             (cores, Some(cores.to_string()))
         }),
+        limits: read_limits(reader),
         hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),
         data_dir,
     }
@@ -149,6 +151,18 @@ fn read_signing(reader: &mut Reader) -> Signing {
             }
             Signing::EdDsa
         }
+    }
+}
+
+fn read_limits(reader: &mut Reader) -> LimitPolicy {
+    LimitPolicy {
+        login: reader.get(&RATE_LIMIT_LOGIN, parse::limit),
+        account: reader.get(&RATE_LIMIT_ACCOUNT, parse::backoff),
+        register: reader.get(&RATE_LIMIT_REGISTER, parse::limit),
+        refresh: reader.get(&RATE_LIMIT_REFRESH, parse::limit),
+        other: reader.get(&RATE_LIMIT_OTHER, parse::limit),
+        // Which database there is decides, where the use cases are opened.
+        shared: Counting::InMemory,
     }
 }
 

@@ -125,7 +125,19 @@ settings! {
         HASH_WORKERS: Kind::Number { min: 1, max: 1024, unit: "threads" }, Computed("the number of cores"),
             "How many threads hash passwords.";
         HASH_QUEUE_SECONDS: Kind::Number { min: 1, max: 60, unit: "seconds" }, Text("5"),
-            "The longest wait for a hashing thread; a sign-in that would wait longer is refused with 503 at once.";
+            "The longest time for a password, waiting for a hashing thread included; a sign-in that would take longer is refused with 503 at once.";
+    }
+    "Limits" {
+        RATE_LIMIT_LOGIN: Kind::Limit, Text("5/15m"),
+            "How many wrong passwords are looked at, for each client address, and by itself for each known device and each session.";
+        RATE_LIMIT_ACCOUNT: Kind::Backoff, Text("10/1s..5m"),
+            "How many wrong passwords are looked at for each account, from wherever they come, before each further one has to wait; the delay doubles.";
+        RATE_LIMIT_REGISTER: Kind::Limit, Text("3/1h"),
+            "How many registrations are taken from each client address.";
+        RATE_LIMIT_REFRESH: Kind::Limit, Text("6000/1m"),
+            "How many refreshes are taken from each client address.";
+        RATE_LIMIT_OTHER: Kind::Limit, Text("60000/1m"),
+            "How many other requests with a token are taken from each client address; an API that asks for every request of its own needs many.";
     }
 }
 
@@ -135,7 +147,7 @@ pub fn is_reserved(name: &str) -> bool {
 }
 
 /// The reserved names that are fixed already.
-pub static RESERVED: &[&str] = &["REDIS_URL", "RATE_LIMIT_LOGIN", "RATE_LIMIT_REGISTER"];
+pub static RESERVED: &[&str] = &["REDIS_URL"];
 
 /// The setting of that name.
 pub fn find(name: &str) -> Option<&'static Setting> {

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use countersign_domain::limits::Rule;
+use countersign_flows::{Counting, LimitPolicy};
 use countersign_http::ForwardingHeader;
 use countersign_server::settings::kind::Kind;
 use countersign_server::settings::table::{ALL, Fallback};
 use countersign_server::settings::{
     CorsOrigins, Database, LogFormat, PasswordHasher, RootSecretSource, Secret, Settings, Signing,
 };
+
+use jiff::SignedDuration;
 
 use crate::{OTHER_SECRET, SECRET, path, refused, set};
 
@@ -41,8 +45,105 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             password_hasher: PasswordHasher::Bcrypt { rounds: 12 },
             hash_workers: 3,
             hash_queue: Duration::from_secs(5),
+            limits: LimitPolicy {
+                login: window(5, 900),
+                account: backoff(10, 1, 300),
+                register: window(3, 3600),
+                refresh: window(6000, 60),
+                other: window(60_000, 60),
+                shared: Counting::InMemory,
+            },
         }
     );
+}
+
+fn window(limit: u32, seconds: i64) -> Option<Rule> {
+    let window = SignedDuration::from_secs(seconds);
+    Some(Rule::Window { limit, window })
+}
+
+fn backoff(free: u32, first: i64, longest: i64) -> Option<Rule> {
+    let [first, longest] = [first, longest].map(SignedDuration::from_secs);
+    let forget = SignedDuration::from_hours(24);
+    Some(Rule::Backoff {
+        free,
+        first,
+        longest,
+        forget,
+    })
+}
+
+#[test]
+fn limits() {
+    type Field = fn(&Settings) -> Option<Rule>;
+    let fields: [(&str, Field); 4] = [
+        ("RATE_LIMIT_LOGIN", |s| s.limits.login),
+        ("RATE_LIMIT_REGISTER", |s| s.limits.register),
+        ("RATE_LIMIT_REFRESH", |s| s.limits.refresh),
+        ("RATE_LIMIT_OTHER", |s| s.limits.other),
+    ];
+    for (name, field) in fields {
+        for (text, rule) in [
+            ("1/1s", window(1, 1)),
+            (" 7/90s ", window(7, 90)),
+            ("1000000/24h", window(1_000_000, 86_400)),
+            ("off", None),
+        ] {
+            assert_eq!(field(&set(&[(name, text)])), rule, "{name}={text}");
+        }
+        for wrong in [
+            "5",
+            "5/",
+            "/15m",
+            "5/15",
+            "0/15m",
+            "5/0m",
+            "-5/15m",
+            "5/15d",
+            "5/25h",
+            "5 / 15m",
+            "5/15M",
+            "1000001/1m",
+            "on",
+            "OFF",
+            "5/15m/1",
+            "+5/1m",
+            "5/1é",
+        ] {
+            let line = refused(&[(name, wrong)]);
+            assert!(line.contains("such as `5/15m`, or `off`"), "{line}");
+        }
+    }
+    assert_eq!(
+        refused(&[("RATE_LIMIT_LOGIN", "5/15")]),
+        "`RATE_LIMIT_LOGIN` (environment) must be a number and a duration in `s`, `m` or `h`, up to 24 hours, such as \
+         `5/15m`, or `off`: `5/15`; write `5/15s` for seconds or `5/15m` for minutes"
+    );
+    assert!(
+        refused(&[("RATE_LIMIT_LOGIN", "0/15m")]).ends_with("write `off` to switch the limit off")
+    );
+}
+
+#[test]
+fn growing_delays() {
+    let account = |text: &str| set(&[("RATE_LIMIT_ACCOUNT", text)]).limits.account;
+    assert_eq!(account("3/2s..1h"), backoff(3, 2, 3600));
+    assert_eq!(account("1/5s..5s"), backoff(1, 5, 5));
+    assert_eq!(account("off"), None);
+    for wrong in [
+        "on",
+        "10",
+        "10/1s",
+        "10/1s..",
+        "10/..5m",
+        "0/1s..5m",
+        "10/5m..1s",
+        "10/1s...5m",
+        "10/0s..5m",
+    ] {
+        let line = refused(&[("RATE_LIMIT_ACCOUNT", wrong)]);
+        assert!(line.contains("such as `10/1s..5m`, or `off`"), "{line}");
+    }
 }
 
 /// Least and greatest value reach the field they are for; everything outside is refused with the bounds.

@@ -20,6 +20,7 @@ pub mod announcements;
 pub mod housekeeping;
 pub mod keys;
 pub mod kit;
+pub mod limits;
 pub mod races;
 pub mod refresh;
 pub mod sessions;
@@ -34,6 +35,7 @@ macro_rules! contract_suite {
             #[allow(unused_imports)]
             use super::*;
             $crate::contract_cases!([$crate::contract_tests] $fresh);
+            $crate::limits_cases!([$crate::contract_tests] $fresh);
         }
     };
 }
@@ -128,6 +130,37 @@ macro_rules! contract_cases {
     };
 }
 
+/// Runs the cases about limits alone, against a backend that keeps nothing else. `fresh` answers two
+/// handles on the same tallies, and anything that has to live as long as the test.
+#[macro_export]
+macro_rules! limits_suite {
+    ($name:ident, $fresh:path) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+            $crate::limits_cases!([$crate::contract_tests] $fresh);
+        }
+    };
+}
+
+/// Calls a macro with the list of the cases about limits.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! limits_cases {
+    ([$($then:tt)+] $($argument:tt)*) => {
+        $($then)+! { ($($argument)*)
+            limits: as_many_places_as_the_limit;
+            limits: keys_do_not_share_places;
+            limits: places_are_given_back;
+            limits: delays_grow_and_are_forgotten;
+            limits: a_clock_stepped_back_freezes_nobody;
+            limits: exactly_five_of_64_at_once;
+            limits: taking_and_giving_back_at_once_loses_nothing;
+            limits: lapsed_ones_can_be_removed;
+        }
+    };
+}
+
 /// Makes a test of each case.
 #[doc(hidden)]
 #[macro_export]
@@ -156,11 +189,14 @@ mod tests {
     #[test]
     fn every_case_is_listed() {
         let listed: &[(&str, &str)] = crate::contract_cases!([names]);
+        let limits: &[(&str, &str)] = crate::limits_cases!([names]);
+        let listed = [listed, limits].concat();
         let written = [
             ("actors", include_str!("actors.rs")),
             ("announcements", include_str!("announcements.rs")),
             ("housekeeping", include_str!("housekeeping.rs")),
             ("keys", include_str!("keys.rs")),
+            ("limits", include_str!("limits.rs")),
             ("races", include_str!("races.rs")),
             ("refresh", include_str!("refresh.rs")),
             ("sessions", include_str!("sessions.rs")),
