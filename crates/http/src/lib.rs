@@ -15,6 +15,7 @@ mod paging;
 mod problem;
 mod routes;
 mod serve;
+mod sight;
 
 pub use client_address::{ForwardingHeader, TrustedProxies};
 pub use edge::{CorsOrigins, Edge, EdgeSettings};

@@ -4,7 +4,7 @@ mod engine;
 mod pool;
 
 pub use engine::{Engine, OneByOne, Task, Work};
-pub use pool::{HashPool, PoolSettings};
+pub use pool::{HashPool, HashingFigures, PoolSettings};
 
 /// What became of a presented password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

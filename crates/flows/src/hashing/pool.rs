@@ -43,6 +43,23 @@ struct Shared {
     /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
     /// finds it counted.
     computed: AtomicU64,
+    /// How long all of them have waited, in nanoseconds.
+    waited_nanos: AtomicU64,
+}
+
+/// The pool at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct HashingFigures {
+    /// Tasks in the queue.
+    pub waiting: usize,
+    /// Tasks that threads are at.
+    pub running: usize,
+    /// Tasks taken up so far.
+    pub computed: u64,
+    /// How long all of them have waited.
+    pub waited: Duration,
+    /// How long a task that came now would wait.
+    pub expected_wait: Duration,
 }
 
 #[derive(Default)]
@@ -61,6 +78,7 @@ impl HashPool {
             filled: Condvar::new(),
             task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
             computed: AtomicU64::new(0),
+            waited_nanos: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -127,6 +145,18 @@ impl HashPool {
     /// for metrics.
     pub fn computed(&self) -> u64 {
         self.shared.computed.load(Ordering::Relaxed)
+    }
+
+    /// The pool now.
+    pub fn figures(&self) -> HashingFigures {
+        let queue = self.shared.lock();
+        HashingFigures {
+            waiting: queue.waiting.len(),
+            running: queue.running,
+            computed: self.computed(),
+            waited: Duration::from_nanos(self.shared.waited_nanos.load(Ordering::Relaxed)),
+            expected_wait: self.shared.expected_wait(&queue),
+        }
     }
 
     async fn submit<T>(&self, work: Work, result: oneshot::Receiver<T>) -> Result<T, Overloaded> {
@@ -225,9 +255,12 @@ impl Shared {
     fn next(&self, queue: &mut Queue) -> Option<Work> {
         let patience = self.settings.longest_wait * 2;
         while let Some(task) = queue.waiting.pop_front() {
-            if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
+            let waited = task.enqueued.elapsed();
+            if !task.work.abandoned() && waited <= patience {
                 queue.running += 1;
                 self.computed.fetch_add(1, Ordering::Relaxed);
+                self.waited_nanos
+                    .fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
                 return Some(task.work);
             }
         }

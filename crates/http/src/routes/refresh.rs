@@ -1,5 +1,5 @@
-use axum::Json as Answer;
 use axum::extract::State;
+use axum::{Extension, Json as Answer};
 use utoipa::ToSchema;
 
 use crate::answers::TokensAnswer;
@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::sight::Repeated;
 
 #[derive(ToSchema)]
 #[allow(dead_code, reason = "describes the body; `from_fields` reads it")]
@@ -63,7 +64,7 @@ pub(super) async fn refresh(
     State(edge): State<Edge>,
     Context(caller): Context,
     JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
-) -> Result<Answer<TokensAnswer>, Problem> {
+) -> Result<(Option<Extension<Repeated>>, Answer<TokensAnswer>), Problem> {
     let answer = async {
         if input
             .grant_type
@@ -74,5 +75,6 @@ pub(super) async fn refresh(
         Ok(edge.flows.refresh(&input.refresh_token, &caller).await?)
     };
     let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
-    Ok(Answer(tokens.into()))
+    let repeated = tokens.repeated.then_some(Extension(Repeated));
+    Ok((repeated, Answer(tokens.into())))
 }
