@@ -9,6 +9,7 @@ use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
     public_router,
 };
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::descriptors;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
+use crate::process::Process;
 use crate::settings::{CorsOrigins, Settings};
 
 /// How often an instance sees whether something is to be removed.
@@ -27,8 +29,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// of one second with room to spare.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the end waits for the last lines about requests to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
-    logging::start(&settings);
+    let request_log = logging::start(&settings);
     let public = bind("COUNTERSIGN_ADDR", settings.addr).await?;
     let operator = match settings.ops_addr {
         Some(addr) => Some(bind("COUNTERSIGN_OPS_ADDR", addr).await?),
@@ -49,7 +54,11 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
-    let edge = Edge::new(flows, edge_settings(&settings));
+    let mut registry = Registry::default();
+    store.register(&mut registry);
+    registry.register_collector(Box::new(Process));
+    registry.register_collector(Box::new(request_log.clone()));
+    let edge = Edge::with_registry(flows, edge_settings(&settings), registry);
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
@@ -76,6 +85,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     tokio::join!(public_server, operator_server, stopping);
     let _ = tokio::join!(following, sweeping);
     store.close().await;
+    request_log.flush(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
 }
