@@ -20,7 +20,7 @@ WANTED = {
     "auth_operation_duration_seconds": "histogram",
     "countersign_http_requests": "counter",
     "countersign_store_operation_duration_seconds": "histogram",
-    "countersign_build": "info",
+    "countersign_build_info": "gauge",
     "process_cpu_seconds": "counter",
 }
 

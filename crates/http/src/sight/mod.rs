@@ -17,7 +17,6 @@ use http::{HeaderName, HeaderValue, Request, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use labels::{Outcome, Reason, Version};
@@ -90,10 +89,10 @@ impl Sight {
             "Requests whose client went away before the answer",
             self.given_up.clone(),
         );
-        let version = Version {
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        registry.register("countersign_build", "This binary", Info::new(version));
+        let build = Family::<Version, Gauge>::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&Version { version }).set(1);
+        registry.register("countersign_build_info", "This binary", build);
         registry.register_collector(Box::new(pulled::Pulled(flows)));
         self
     }

@@ -141,6 +141,29 @@ async fn a_request_that_its_client_gives_up_has_a_line() {
 }
 
 #[tokio::test]
+async fn why_it_failed_is_told_under_the_requests_id() {
+    let app = App::new().await;
+    app.store.close().await;
+    let log = Log::start("info", true);
+    let login = app.post("/auth/login").header(REQUEST_ID, "my-request-7");
+    let body = json!({"email": "ada@example.org", "password": PASSWORD});
+    assert_eq!(login.json(&body).send().await.status, 503);
+    let lines: Vec<Value> = log
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["request_id"] == "my-request-7")
+    );
+    assert_eq!(lines[0]["message"], "storage unavailable");
+    assert_eq!(lines[1]["code"], "unavailable");
+}
+
+#[tokio::test]
 async fn what_clients_send_cannot_forge_a_line() {
     for json in [true, false] {
         let app = App::new().await;
