@@ -73,7 +73,7 @@ pub(crate) async fn run(
         latencies.extend(measured??);
     }
     while let Some(flooded) = flood.join_next().await {
-        flooded?;
+        flooded??;
     }
     latencies.sort_unstable();
     let cpu = [after[0] - before[0], after[1] - before[1]];

@@ -225,6 +225,19 @@ impl Server {
         let status = self.wait(Duration::from_secs(12)).await;
         assert_eq!(status.code(), Some(0), "after SIGTERM");
     }
+
+    /// Stops it, and returns all that it has printed from its start to its end.
+    pub async fn stop_with_log(&mut self) -> String {
+        let log = self.running.as_ref().expect("the server runs").log.clone();
+        self.stop().await;
+        let deadline = Instant::now() + START;
+        // The thread that reads may be behind; this is the last line.
+        while !log.lock().expect("log").contains("stopped") {
+            assert!(Instant::now() < deadline, "its last line is missing");
+            sleep(Duration::from_millis(5)).await;
+        }
+        log.lock().expect("log").clone()
+    }
 }
 
 impl Drop for Server {
@@ -290,6 +303,6 @@ fn capture(
 /// Finds `listening on http://127.0.0.1:PORT`.
 fn listening_address(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("listening on http://")?;
-    let (address, _) = rest.split_once(|c: char| c.is_whitespace())?;
+    let (address, _) = rest.split_once(|c: char| c.is_whitespace() || c == '"')?;
     Some(format!("http://{address}"))
 }

@@ -37,6 +37,8 @@ pub struct Tokens {
     pub refresh_expires_in: i64,
     /// The granted scope: none are defined yet.
     pub scope: String,
+    /// The same refresh token was given out before: a retry within the grace period.
+    pub repeated: bool,
 }
 
 /// Somebody whose access token was verified and whose session has not ended.
@@ -160,6 +162,7 @@ impl Mint<'_> {
                 .issue(session.id, session.state.generation),
             refresh_expires_in: seconds_until(session.state.refresh_expires_at(), now),
             scope: claims.scope,
+            repeated: false,
         })
     }
 }

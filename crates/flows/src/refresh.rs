@@ -65,9 +65,13 @@ impl Flows {
             .await
             .map_err(|error| RefreshError::Fault(error.into()))?;
         match outcome {
-            RefreshOutcome::Refreshed(refreshed) => mint
-                .tokens(&refreshed.session, &refreshed.user)
-                .map_err(RefreshError::Fault),
+            RefreshOutcome::Refreshed(refreshed) => {
+                let tokens = mint.tokens(&refreshed.session, &refreshed.user);
+                let repeated = !refreshed.rotated;
+                tokens
+                    .map(|tokens| Tokens { repeated, ..tokens })
+                    .map_err(RefreshError::Fault)
+            }
             RefreshOutcome::Reused {
                 user_id,
                 announcements,

@@ -14,6 +14,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
+use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -21,6 +22,7 @@ use crate::client_address::TrustedProxies;
 use crate::context::RequestId;
 use crate::device::DEVICE;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
+use crate::sight::{End, Repeated, Sight};
 use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,12 +61,19 @@ pub enum CorsOrigins {
 pub struct Edge {
     pub(crate) flows: Arc<Flows>,
     pub(crate) settings: Arc<EdgeSettings>,
+    pub(crate) sight: Arc<Sight>,
 }
 
 impl Edge {
     /// An edge for these use cases.
     pub fn new(flows: Arc<Flows>, settings: EdgeSettings) -> Self {
+        Self::with_registry(flows, settings, Registry::default())
+    }
+
+    /// An edge for these use cases that shows the figures of `registry` too.
+    pub fn with_registry(flows: Arc<Flows>, settings: EdgeSettings, registry: Registry) -> Self {
         Self {
+            sight: Arc::new(Sight::new(Arc::clone(&flows), registry)),
             flows,
             settings: Arc::new(settings),
         }
@@ -93,11 +102,17 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         .filter(|value| acceptable(value))
         .cloned()
         .unwrap_or_else(|| new_request_id(&edge));
+    let watched = edge.sight.begin(&edge.flows, &request, id.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     let standings = Standings::default();
     request.extensions_mut().insert(standings.clone());
     let mut response = next.run(request).await;
+    let mut end = End {
+        code: None,
+        repeated: response.extensions().get::<Repeated>().is_some(),
+    };
     if let Some(problem) = problem_of(&mut response) {
+        end.code = Some(problem.kind.code);
         let found = std::mem::take(response.headers_mut());
         response = problem.write(id.to_str().unwrap_or_default());
         let kept = KEPT.into_iter().filter_map(|name| {
@@ -113,6 +128,7 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     // Nearly every answer holds a token or personal data; the few public ones say so themselves.
     let no_store = HeaderValue::from_static("no-store");
     headers.entry(CACHE_CONTROL).or_insert(no_store);
+    watched.end(response.status(), end);
     response
 }
 

@@ -16,6 +16,7 @@ mod paging;
 mod problem;
 mod routes;
 mod serve;
+mod sight;
 mod standings;
 
 pub use client_address::{ForwardingHeader, TrustedProxies};

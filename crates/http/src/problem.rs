@@ -92,6 +92,8 @@ pub(crate) struct Problem {
     retry_after: Option<Duration>,
     extra: Map<String, Value>,
     as_oauth: bool,
+    /// What went wrong inside: for the log alone.
+    cause: Option<Box<str>>,
 }
 
 impl From<&'static Kind> for Problem {
@@ -103,6 +105,7 @@ impl From<&'static Kind> for Problem {
             retry_after: None,
             extra: Map::new(),
             as_oauth: false,
+            cause: None,
         }
     }
 }
@@ -135,6 +138,13 @@ impl Problem {
         }
     }
 
+    fn because(self, cause: impl ToString) -> Self {
+        Self {
+            cause: Some(cause.to_string().into()),
+            ..self
+        }
+    }
+
     /// For clients that posted a form and expect RFC 6749, section 5.2.
     pub(crate) fn into_oauth(self) -> Self {
         Self {
@@ -150,6 +160,13 @@ impl Problem {
 
     /// The answer, now that the request's id is known.
     pub(crate) fn write(self, request_id: &str) -> Response {
+        match &self.cause {
+            Some(cause) if *self.kind == UNAVAILABLE => {
+                tracing::warn!(cause, request_id, "storage unavailable");
+            }
+            Some(cause) => tracing::error!(cause, request_id, "internal error"),
+            None => {}
+        }
         let status = match (self.as_oauth, self.kind.status) {
             (true, 401..=422) => StatusCode::BAD_REQUEST,
             (_, status) => {
@@ -291,13 +308,11 @@ impl From<Fault> for Problem {
                 Self::from(&RATE_LIMITED).retry_after(limited.standing.reset)
             }
             Fault::Store(countersign_store::StoreError::Unavailable(reason)) => {
-                tracing::warn!(reason, "storage unavailable");
-                Self::from(&UNAVAILABLE).retry_after(STORE_RETRY)
+                Self::from(&UNAVAILABLE)
+                    .retry_after(STORE_RETRY)
+                    .because(reason)
             }
-            fault => {
-                tracing::error!(%fault, "internal error");
-                Self::from(&INTERNAL)
-            }
+            fault => Self::from(&INTERNAL).because(fault),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod exit;
 mod failure;
 mod logging;
 mod output;
+mod process;
 pub mod settings;
 
 use std::io::{self, ErrorKind, Write};

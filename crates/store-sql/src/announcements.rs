@@ -15,7 +15,11 @@ impl Announcements for SqlStore {
         now: Timestamp,
     ) -> Result<Vec<Announced>, StoreError> {
         let values = vec![after.into(), now.into()];
-        let rows = self.read(statements::ANNOUNCEMENTS_AFTER, values);
+        let rows = self.read(
+            "announcements_after",
+            statements::ANNOUNCEMENTS_AFTER,
+            values,
+        );
         Ok(records::all(&rows.await?, records::announced)?)
     }
 }

@@ -16,7 +16,9 @@ impl Housekeeping for SqlStore {
         until: Timestamp,
     ) -> Result<bool, StoreError> {
         let values = vec![name.into(), holder.into(), until.into(), now.into()];
-        let rows = self.write(statements::LEASE_TAKE, values).await?;
+        let rows = self
+            .write("take_lease", statements::LEASE_TAKE, values)
+            .await?;
         Ok(!rows.is_empty())
     }
 
@@ -37,6 +39,6 @@ impl Housekeeping for SqlStore {
             ),
             Purge::Keys => (statements::KEYS_PURGE, vec![before]),
         };
-        Ok(self.write(statement, values).await?.len())
+        Ok(self.write("purge", statement, values).await?.len())
     }
 }

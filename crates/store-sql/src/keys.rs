@@ -13,7 +13,9 @@ const ANNOUNCED_FOR: SignedDuration = SignedDuration::from_hours(1);
 #[async_trait]
 impl Keys for SqlStore {
     async fn signing_keys(&self, now: Timestamp) -> Result<Vec<KeyRecord>, StoreError> {
-        let rows = self.read(statements::KEYS, vec![now.into()]).await?;
+        let rows = self
+            .read("signing_keys", statements::KEYS, vec![now.into()])
+            .await?;
         Ok(records::all(&rows, records::key)?)
     }
 
@@ -24,7 +26,7 @@ impl Keys for SqlStore {
         now: Timestamp,
     ) -> Result<Option<Vec<Announcement>>, StoreError> {
         let key = key.cloned();
-        self.detached(|db| async move {
+        self.detached("install_key", |db| async move {
             let mut tx = db.begin().await?;
             let verdict = install_in(&mut tx, key.as_ref(), how, now).await?;
             Ok(tx.settle(verdict).await?)
@@ -38,13 +40,17 @@ impl Keys for SqlStore {
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
         // Read first: every start but the first then works on a database that takes no writes.
-        let rows = self.read(statements::SECRET_FINGERPRINT, vec![]).await?;
+        let rows = self
+            .read("bind_root_secret", statements::SECRET_FINGERPRINT, vec![])
+            .await?;
         let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
         if let Some(stored) = stored.flatten() {
             return Ok(stored);
         }
         let values = vec![fingerprint.into(), now.into()];
-        let rows = self.write(statements::SECRET_BIND, values).await?;
+        let rows = self
+            .write("bind_root_secret", statements::SECRET_BIND, values)
+            .await?;
         let bound = records::first(&rows, |row: &Row| row.columns().take())?;
         bound.ok_or_else(|| StoreError::Corrupt("a bound secret did not come back".to_owned()))
     }

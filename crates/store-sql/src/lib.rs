@@ -22,6 +22,7 @@
 
 mod announcements;
 mod driver;
+mod figures;
 mod housekeeping;
 mod keys;
 mod limits;

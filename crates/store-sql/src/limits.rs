@@ -16,8 +16,10 @@ const TRIES: u32 = 64;
 impl Limits for SqlStore {
     async fn take(&self, key: LimitKey, rule: &Rule, now: Timestamp) -> Result<Taken, StoreError> {
         let rule = *rule;
-        self.detached(move |db| async move { take(&db, key, rule, now).await })
-            .await
+        self.detached("take_limit", move |db| async move {
+            take(&db, key, rule, now).await
+        })
+        .await
     }
 
     async fn give_back(
@@ -29,7 +31,7 @@ impl Limits for SqlStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let rule = *rule;
-        self.detached(move |db| async move {
+        self.detached("give_back_limit", move |db| async move {
             for _ in 0..TRIES {
                 let Some(tally) = read(&db, key).await? else {
                     return Ok(());
@@ -46,7 +48,13 @@ impl Limits for SqlStore {
 
     async fn remove_lapsed_limits(&self, most: u32, now: Timestamp) -> Result<u32, StoreError> {
         let values = vec![now.into(), i64::from(most).into()];
-        let removed = self.write(statements::LIMITS_REMOVE_LAPSED, values).await?;
+        let removed = self
+            .write(
+                "remove_lapsed_limits",
+                statements::LIMITS_REMOVE_LAPSED,
+                values,
+            )
+            .await?;
         Ok(u32::try_from(removed.len()).unwrap_or(u32::MAX))
     }
 }

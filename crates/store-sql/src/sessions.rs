@@ -23,7 +23,7 @@ impl Sessions for SqlStore {
         tokens_until: Timestamp,
     ) -> Result<Opened, StoreError> {
         let (new, proof) = (new.clone(), proof.clone());
-        self.detached(|db| async move {
+        self.detached("open_session", |db| async move {
             let mut tx = db.begin().await?;
             let verdict = open_in(&mut tx, &new, &proof, now, tokens_until).await?;
             Ok(tx.settle(verdict).await?)
@@ -39,14 +39,14 @@ impl Sessions for SqlStore {
         tokens_until: Timestamp,
     ) -> Result<RefreshOutcome, StoreError> {
         let policy = *policy;
-        self.detached(|db| async move {
+        self.detached("refresh", |db| async move {
             refresh::refresh(&db, presented, &policy, now, tokens_until).await
         })
         .await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {
-        let rows = self.read(statements::SESSION_BY_ID, vec![id.0.into()]);
+        let rows = self.read("session", statements::SESSION_BY_ID, vec![id.0.into()]);
         let rows = rows.await?;
         Ok(records::first(&rows, |row| {
             records::session(&mut row.columns())
@@ -68,7 +68,9 @@ impl Sessions for SqlStore {
             id.into(),
             records::limit(limit),
         ];
-        let rows = self.read(statements::SESSIONS_LIVE, values).await?;
+        let rows = self
+            .read("live_sessions", statements::SESSIONS_LIVE, values)
+            .await?;
         Ok(records::all(&rows, |row| {
             records::session(&mut row.columns())
         })?)
@@ -83,7 +85,7 @@ impl Sessions for SqlStore {
         now: Timestamp,
         tokens_until: Timestamp,
     ) -> Result<Ended, StoreError> {
-        self.detached(|db| async move {
+        self.detached("end_session", |db| async move {
             let mut tx = db.begin().await?;
             let verdict = end_in(&mut tx, id, owner, reason, actor, now, tokens_until).await?;
             Ok(tx.settle(verdict).await?)
@@ -100,7 +102,7 @@ impl Sessions for SqlStore {
         now: Timestamp,
         tokens_until: Timestamp,
     ) -> Result<Ended, StoreError> {
-        self.detached(|db| async move {
+        self.detached("end_sessions", |db| async move {
             let mut tx = db.begin().await?;
             let verdict =
                 end_scope_in(&mut tx, user, scope, reason, actor, now, tokens_until).await?;

@@ -1,11 +1,13 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use countersign_store::{Store, StoreError};
 
 use crate::driver::{Db, Row, Value};
+use crate::figures::Figures;
 use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
 use crate::{records, statements};
 
@@ -81,6 +83,7 @@ pub enum ConnectError {
 #[derive(Clone)]
 pub struct SqlStore {
     pub(crate) db: Arc<Db>,
+    pub(crate) figures: Arc<Figures>,
 }
 
 impl SqlStore {
@@ -89,7 +92,8 @@ impl SqlStore {
     pub async fn connect(database: &Database, pools: Pools) -> Result<Self, ConnectError> {
         let db = Arc::new(Db::connect(database, pools).await?);
         schema::state(&db).await?;
-        Ok(Self { db })
+        let figures = Arc::default();
+        Ok(Self { db, figures })
     }
 
     /// How the schema stands against this binary.
@@ -111,7 +115,9 @@ impl SqlStore {
 
     /// Whether the database belongs to a root secret already.
     pub async fn has_root_secret(&self) -> Result<bool, StoreError> {
-        let rows = self.read(statements::SECRET_FINGERPRINT, vec![]).await?;
+        let rows = self
+            .read("has_root_secret", statements::SECRET_FINGERPRINT, vec![])
+            .await?;
         let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
         Ok(stored.flatten().is_some())
     }
@@ -123,15 +129,29 @@ impl SqlStore {
 
     /// Runs work to its end, also where whoever waits for it goes away. A statement that is dropped
     /// under way costs a connection to PostgreSQL, and clients can hang up faster than connections are made.
+    /// `operation` names it in the figures.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the store measures how long the database takes"
+    )]
     pub(crate) async fn detached<T, F>(
         &self,
+        operation: &'static str,
         work: impl FnOnce(Arc<Db>) -> F,
     ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        match tokio::spawn(work(Arc::clone(&self.db))).await {
+        let work = work(Arc::clone(&self.db));
+        let figures = Arc::clone(&self.figures);
+        let work = async move {
+            let began = Instant::now();
+            let done = work.await;
+            figures.note(operation, began.elapsed(), done.is_err());
+            done
+        };
+        match tokio::spawn(work).await {
             Ok(done) => done,
             Err(error) => Err(StoreError::Unavailable(format!(
                 "a task ended early: {error}"
@@ -142,21 +162,29 @@ impl SqlStore {
     /// [`Db::read`], detached.
     pub(crate) async fn read(
         &self,
+        operation: &'static str,
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.detached(|db| async move { Ok(db.read(sql, values).await?) })
-            .await
+        self.detached(
+            operation,
+            |db| async move { Ok(db.read(sql, values).await?) },
+        )
+        .await
     }
 
     /// [`Db::write`], detached.
     pub(crate) async fn write(
         &self,
+        operation: &'static str,
         sql: &'static str,
         values: Vec<Value>,
     ) -> Result<Vec<Row>, StoreError> {
-        self.detached(|db| async move { Ok(db.write(sql, values).await?) })
-            .await
+        self.detached(
+            operation,
+            |db| async move { Ok(db.write(sql, values).await?) },
+        )
+        .await
     }
 
     /// Closes all connections once they are idle. Calls made afterwards answer
@@ -177,7 +205,7 @@ impl fmt::Debug for SqlStore {
 #[async_trait]
 impl Store for SqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
-        self.read(statements::PING, vec![]).await?;
+        self.read("ping", statements::PING, vec![]).await?;
         Ok(())
     }
 }

@@ -27,13 +27,15 @@ impl Users for SqlStore {
             Value::Json(records::names(&new.roles)),
             now.into(),
         ];
-        let rows = self.write(statements::USER_CREATE, values).await?;
+        let rows = self
+            .write("create_user", statements::USER_CREATE, values)
+            .await?;
         let user = records::first(&rows, |row| records::user(&mut row.columns()))?;
         Ok(user.map_or(Created::EmailTaken, Created::Created))
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
-        let rows = self.read(statements::USER_BY_ID, vec![id.0.into()]);
+        let rows = self.read("user", statements::USER_BY_ID, vec![id.0.into()]);
         let rows = rows.await?;
         Ok(records::first(&rows, |row| {
             records::user(&mut row.columns())
@@ -42,7 +44,9 @@ impl Users for SqlStore {
 
     async fn user_by_email(&self, key: &EmailKey) -> Result<Option<User>, StoreError> {
         let values = vec![key.as_str().into()];
-        let rows = self.read(statements::USER_BY_EMAIL, values).await?;
+        let rows = self
+            .read("user_by_email", statements::USER_BY_EMAIL, values)
+            .await?;
         Ok(records::first(&rows, |row| {
             records::user(&mut row.columns())
         })?)
@@ -53,20 +57,26 @@ impl Users for SqlStore {
         key: &EmailKey,
     ) -> Result<Option<Credentials>, StoreError> {
         let values = vec![key.as_str().into()];
-        let rows = self.read(statements::CREDENTIALS_BY_EMAIL, values);
+        let rows = self.read(
+            "credentials_by_email",
+            statements::CREDENTIALS_BY_EMAIL,
+            values,
+        );
         Ok(records::first(&rows.await?, records::credentials)?)
     }
 
     async fn credentials(&self, id: UserId) -> Result<Option<Credentials>, StoreError> {
         let values = vec![id.0.into()];
-        let rows = self.read(statements::CREDENTIALS_BY_ID, values);
+        let rows = self.read("credentials", statements::CREDENTIALS_BY_ID, values);
         Ok(records::first(&rows.await?, records::credentials)?)
     }
 
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
         let after = after.map_or(Uuid::nil(), |id| id.0);
         let values = vec![after.into(), records::limit(limit)];
-        let rows = self.read(statements::USERS_AFTER, values).await?;
+        let rows = self
+            .read("list_users", statements::USERS_AFTER, values)
+            .await?;
         Ok(records::all(&rows, |row| {
             records::user(&mut row.columns())
         })?)
@@ -81,7 +91,7 @@ impl Users for SqlStore {
         tokens_until: Timestamp,
     ) -> Result<Patched, StoreError> {
         let change = change.clone();
-        self.detached(|db| async move {
+        self.detached("change_user", |db| async move {
             let mut tx = db.begin().await?;
             let verdict = change_in(&mut tx, id, &change, actor, now, tokens_until).await?;
             Ok(tx.settle(verdict).await?)
@@ -98,7 +108,7 @@ impl Users for SqlStore {
         tokens_until: Timestamp,
     ) -> Result<PasswordSet, StoreError> {
         let set = set.clone();
-        self.detached(|db| async move {
+        self.detached("set_password", |db| async move {
             let mut tx = db.begin().await?;
             let verdict = set_password_in(&mut tx, id, &set, actor, now, tokens_until).await?;
             Ok(tx.settle(verdict).await?)
@@ -115,7 +125,7 @@ impl Users for SqlStore {
         tokens_until: Timestamp,
     ) -> Result<Deleted, StoreError> {
         let expected = expected.map(str::to_owned);
-        self.detached(|db| async move {
+        self.detached("delete_user", |db| async move {
             let mut tx = db.begin().await?;
             let verdict =
                 delete_in(&mut tx, id, expected.as_deref(), actor, now, tokens_until).await?;

@@ -5,7 +5,7 @@ mod pool;
 mod queue;
 
 pub use engine::{Engine, OneByOne, Task, Work};
-pub use pool::{HashPool, PoolSettings};
+pub use pool::{HashPool, HashingFigures, PoolSettings};
 pub use queue::{Room, room};
 
 /// What became of a presented password.

@@ -46,6 +46,23 @@ struct Shared {
     /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
     /// finds it counted.
     computed: AtomicU64,
+    /// How long all of them have waited, in nanoseconds.
+    waited_nanos: AtomicU64,
+}
+
+/// The pool at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct HashingFigures {
+    /// Tasks in the queue.
+    pub waiting: usize,
+    /// Tasks that threads are at.
+    pub running: usize,
+    /// Tasks taken up so far.
+    pub computed: u64,
+    /// How long all of them have waited.
+    pub waited: Duration,
+    /// How long it takes until all that waits now has been computed.
+    pub expected_wait: Duration,
 }
 
 #[derive(Default)]
@@ -65,6 +82,7 @@ impl HashPool {
             task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
             measured: AtomicBool::new(false),
             computed: AtomicU64::new(0),
+            waited_nanos: AtomicU64::new(0),
         };
         Self {
             shared: Arc::new(shared),
@@ -149,6 +167,18 @@ impl HashPool {
         let nobody = PresentedPassword::new("measured once");
         self.check(AddressBlock::None, nobody, None).await?;
         Ok(self.pace())
+    }
+
+    /// The pool now.
+    pub fn figures(&self) -> HashingFigures {
+        let queue = self.shared.lock();
+        HashingFigures {
+            waiting: queue.waiting.len(),
+            running: queue.running,
+            computed: self.computed(),
+            waited: Duration::from_nanos(self.shared.waited_nanos.load(Ordering::Relaxed)),
+            expected_wait: self.shared.time_for(queue.waiting.len() + queue.running),
+        }
     }
 
     async fn submit<T>(
@@ -259,9 +289,12 @@ impl Shared {
     fn next(&self, queue: &mut Queue) -> Option<Work> {
         let patience = self.settings.longest_wait.max(self.pace());
         while let Some(task) = queue.waiting.next() {
-            if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
+            let waited = task.enqueued.elapsed();
+            if !task.work.abandoned() && waited <= patience {
                 queue.running += 1;
                 self.computed.fetch_add(1, Ordering::Relaxed);
+                self.waited_nanos
+                    .fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
                 return Some(task.work);
             }
         }
@@ -289,12 +322,15 @@ impl Shared {
 
     /// When all who are served before somebody from there will have been.
     fn overloaded_with(&self, queue: &Queue, from: AddressBlock) -> Overloaded {
-        let workers = self.settings.workers.get() as u32;
-        let before = queue.waiting.ahead(from) + queue.running;
-        let before = u32::try_from(before).unwrap_or(u32::MAX);
-        let wait = self.pace().saturating_mul(before) / workers;
+        let wait = self.time_for(queue.waiting.ahead(from) + queue.running);
         let retry_after = wait.max(Duration::from_secs(1));
         Overloaded { retry_after }
+    }
+
+    /// How long all workers together take for so many hashes.
+    fn time_for(&self, hashes: usize) -> Duration {
+        let hashes = u32::try_from(hashes).unwrap_or(u32::MAX);
+        self.pace().saturating_mul(hashes) / self.settings.workers.get() as u32
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

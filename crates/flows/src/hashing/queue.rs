@@ -54,7 +54,6 @@ impl Room {
 }
 
 impl<T> FairQueue<T> {
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.waiting
     }

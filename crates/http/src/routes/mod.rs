@@ -10,12 +10,14 @@ mod list_sessions;
 mod login;
 mod logout;
 mod metadata;
+mod metrics;
 mod openapi;
 mod patch_me;
 mod refresh;
 mod register;
 
 use axum::Router;
+use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -56,5 +58,6 @@ pub fn operator_router(edge: Edge) -> Router {
     let routes = OpenApiRouter::new()
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz));
-    edge.around(Router::from(routes))
+    let routes = Router::from(routes).route("/metrics", get(metrics::metrics));
+    edge.around(routes)
 }

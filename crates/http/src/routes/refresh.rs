@@ -1,5 +1,5 @@
-use axum::Json as Answer;
 use axum::extract::State;
+use axum::{Extension, Json as Answer};
 use utoipa::ToSchema;
 
 use crate::answers::TokensAnswer;
@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::{Problem, UNSUPPORTED_GRANT_TYPE};
+use crate::sight::Repeated;
 use crate::standings::Standings;
 
 #[derive(ToSchema)]
@@ -65,7 +66,7 @@ pub(super) async fn refresh(
     Context(caller): Context,
     standings: Standings,
     JsonOrForm { input, form }: JsonOrForm<RefreshInput>,
-) -> Result<Answer<TokensAnswer>, Problem> {
+) -> Result<(Option<Extension<Repeated>>, Answer<TokensAnswer>), Problem> {
     let answer = async {
         match input {
             RefreshInput::Token(token) => {
@@ -75,5 +76,6 @@ pub(super) async fn refresh(
         }
     };
     let tokens = answer.await.map_err(|problem| problem.for_client(form))?;
-    Ok(Answer(tokens.into()))
+    let repeated = tokens.repeated.then_some(Extension(Repeated));
+    Ok((repeated, Answer(tokens.into())))
 }

@@ -13,10 +13,13 @@ use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
 use countersign_flows::{Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
-use countersign_http::{CorsOrigins, Edge, EdgeSettings, TrustedProxies, public_router};
+use countersign_http::{
+    CorsOrigins, Edge, EdgeSettings, TrustedProxies, operator_router, public_router,
+};
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
 use jiff::{SignedDuration, Timestamp};
+use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::answer::{Answer, Tokens};
@@ -60,6 +63,8 @@ pub(crate) struct App {
     pub(crate) flows: Arc<Flows>,
     pub(crate) store: SqlStore,
     pub(crate) router: Router,
+    /// What the operator's listener serves.
+    pub(crate) operator: Router,
     clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
 }
@@ -117,8 +122,12 @@ impl App {
             trusted_proxies: TrustedProxies::default(),
             cors: choices.cors,
         };
+        let mut registry = Registry::default();
+        store.register(&mut registry);
+        let edge = Edge::with_registry(flows.clone(), settings, registry);
         Ok(Self {
-            router: public_router(Edge::new(flows.clone(), settings)),
+            router: public_router(edge.clone()),
+            operator: operator_router(edge),
             flows,
             store,
             clock,

@@ -9,6 +9,7 @@ use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
     public_router,
 };
+use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -18,6 +19,7 @@ use crate::descriptors;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
+use crate::process::Process;
 use crate::settings::{CorsOrigins, Settings};
 
 /// One sign-in should not take longer than this.
@@ -30,8 +32,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// of one second with room to spare.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How long the end waits for the last lines about requests to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
+
 pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
-    logging::start(&settings);
+    let request_log = logging::start(&settings);
     let public = bind("COUNTERSIGN_ADDR", settings.addr).await?;
     let operator = match settings.ops_addr {
         Some(addr) => Some(bind("COUNTERSIGN_OPS_ADDR", addr).await?),
@@ -53,7 +58,11 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
-    let edge = Edge::new(flows, edge_settings(&settings));
+    let mut registry = Registry::default();
+    store.register(&mut registry);
+    registry.register_collector(Box::new(Process));
+    registry.register_collector(Box::new(request_log.clone()));
+    let edge = Edge::with_registry(flows, edge_settings(&settings), registry);
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
@@ -81,6 +90,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let _ = tokio::join!(following, sweeping);
     measuring.abort();
     store.close().await;
+    request_log.flush(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
 }

@@ -75,7 +75,7 @@ settings! {
         TRUSTED_PROXIES_HEADER: Kind::Choice(&["x-forwarded-for", "forwarded"]), Text("x-forwarded-for"),
             "The header that the trusted proxies add their client's address to; the other one is not looked at.";
         COUNTERSIGN_LOG: Kind::LogFilter, Text("info"),
-            "What is logged, as a level or as a filter by module.";
+            "What is logged, as a level or as a filter by target; `info,request=off` leaves out the line about each request.";
         COUNTERSIGN_LOG_FORMAT: Kind::Choice(&["human", "json"]), Text("human"),
             "How a log line is written.";
         COUNTERSIGN_CONFIG: Kind::ConfigFile, Computed("`countersign.toml` in the working directory, if there is one"),

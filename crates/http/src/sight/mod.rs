@@ -1,0 +1,233 @@
+//! What the server shows of itself: figures for `GET /metrics`, and one log line for each request.
+//!
+//! Both are made in one place, around every route. A request costs a look-up of its route and a few
+//! atomic additions; whatever takes longer is read when somebody asks for the figures.
+
+mod labels;
+mod pulled;
+mod route;
+mod trace_context;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::MatchedPath;
+use countersign_flows::Flows;
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use labels::{Outcome, Reason, Version};
+use route::{Asked, Route, Routes};
+use trace_context::TraceId;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// Put into the answer to a refresh that got the same successor as before.
+#[derive(Clone, Copy)]
+pub(crate) struct Repeated;
+
+/// The figures of one server, and who writes its request log.
+pub(crate) struct Sight {
+    registry: Registry,
+    routes: Routes,
+    in_flight: Gauge,
+    given_up: Counter,
+    login_success: Counter,
+    login_failure: Family<Reason, Counter>,
+    token_refresh: Family<Outcome, Counter>,
+}
+
+impl Sight {
+    /// Adds to what `registry` has already.
+    pub(crate) fn new(flows: Arc<Flows>, mut registry: Registry) -> Self {
+        let sight = Self {
+            routes: Routes::new(&mut registry),
+            in_flight: Gauge::default(),
+            given_up: Counter::default(),
+            login_success: Counter::default(),
+            login_failure: Family::default(),
+            token_refresh: Family::default(),
+            registry,
+        };
+        // A series that is there from the start lets a rate see its first event.
+        for reason in ["invalid_credentials", "account_disabled", "overloaded"] {
+            drop(sight.login_failure.get_or_create(&Reason { reason }));
+        }
+        for outcome in labels::OUTCOMES {
+            drop(sight.token_refresh.get_or_create(&Outcome { outcome }));
+        }
+        sight.registered(flows)
+    }
+
+    fn registered(mut self, flows: Arc<Flows>) -> Self {
+        let registry = &mut self.registry;
+        registry.register(
+            "auth_login_success",
+            "Sign-ins that succeeded",
+            self.login_success.clone(),
+        );
+        registry.register(
+            "auth_login_failure",
+            "Sign-ins that failed, by the code of the answer",
+            self.login_failure.clone(),
+        );
+        registry.register(
+            "auth_token_refresh",
+            "Refreshes, by what came of them",
+            self.token_refresh.clone(),
+        );
+        registry.register(
+            "countersign_http_requests_in_flight",
+            "Requests that have begun and are not answered",
+            self.in_flight.clone(),
+        );
+        registry.register(
+            "countersign_http_requests_given_up",
+            "Requests whose client went away before the answer",
+            self.given_up.clone(),
+        );
+        let build = Family::<Version, Gauge>::default();
+        let version = env!("CARGO_PKG_VERSION");
+        build.get_or_create(&Version { version }).set(1);
+        registry.register("countersign_build_info", "This binary", build);
+        registry.register_collector(Box::new(pulled::Pulled(flows)));
+        self
+    }
+
+    /// All figures, as OpenMetrics 1.0 text.
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::with_capacity(32 * 1024);
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+
+    /// A request has begun.
+    pub(crate) fn begin<'a, B>(
+        &'a self,
+        flows: &'a Flows,
+        request: &Request<B>,
+        request_id: HeaderValue,
+    ) -> Watched<'a> {
+        let template = request.extensions().get::<MatchedPath>();
+        self.in_flight.inc();
+        Watched {
+            sight: self,
+            flows,
+            route: self
+                .routes
+                .find(template.map(MatchedPath::as_str), request.method()),
+            request_id,
+            trace: request.headers().get(TRACEPARENT).and_then(TraceId::read),
+            began: flows.elapsed(),
+            answered: false,
+        }
+    }
+
+    fn count(&self, route: &Route, status: StatusCode, end: End, took: Duration) {
+        self.routes.count(route, status);
+        if let Some(operation) = &route.duration {
+            operation.observe(took.as_secs_f64());
+        }
+        match route.asked {
+            Asked::Login => match (status.is_success(), end.code) {
+                (true, _) => drop(self.login_success.inc()),
+                (false, code) => {
+                    let reason = code.unwrap_or("other");
+                    self.login_failure.get_or_create(&Reason { reason }).inc();
+                }
+            },
+            Asked::Refresh => {
+                let outcome = labels::outcome(status, end);
+                self.token_refresh.get_or_create(&Outcome { outcome }).inc();
+            }
+            Asked::Other => {}
+        }
+    }
+}
+
+/// What the edge knows of an answer beside its status.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// The code of the problem.
+    pub(crate) code: Option<&'static str>,
+    /// A refresh got the same successor as before.
+    pub(crate) repeated: bool,
+}
+
+/// A request under way. Dropped without an answer, it was given up by its client.
+pub(crate) struct Watched<'a> {
+    sight: &'a Sight,
+    flows: &'a Flows,
+    route: &'a Route,
+    request_id: HeaderValue,
+    trace: Option<TraceId>,
+    began: Duration,
+    answered: bool,
+}
+
+/// A line of the request log. The level must be a constant, and health checks are at a lower one.
+macro_rules! line {
+    ($watched:expr, $level:expr, $took:expr, $text:literal $(, $field:ident = $value:expr)*) => {
+        tracing::event!(
+            target: "request",
+            $level,
+            method = $watched.route.method,
+            route = $watched.route.template,
+            $($field = $value,)*
+            duration_us = u64::try_from($took.as_micros()).unwrap_or(u64::MAX),
+            request_id = $watched.request_id.to_str().unwrap_or_default(),
+            trace_id = $watched.trace.as_ref().map(TraceId::as_str),
+            $text,
+        )
+    };
+}
+
+impl Watched<'_> {
+    /// The answer is there.
+    pub(crate) fn end(mut self, status: StatusCode, end: End) {
+        self.answered = true;
+        let took = self.took();
+        self.sight.count(self.route, status, end, took);
+        let (status, code) = (status.as_u16(), end.code);
+        match self.route.quiet {
+            false => {
+                line!(
+                    self,
+                    tracing::Level::INFO,
+                    took,
+                    "answered",
+                    status = status,
+                    code = code
+                );
+            }
+            true => {
+                line!(
+                    self,
+                    tracing::Level::DEBUG,
+                    took,
+                    "answered",
+                    status = status,
+                    code = code
+                );
+            }
+        }
+    }
+
+    fn took(&self) -> Duration {
+        self.flows.elapsed().saturating_sub(self.began)
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.sight.in_flight.dec();
+        if !self.answered {
+            self.sight.given_up.inc();
+            let took = self.took();
+            line!(self, tracing::Level::INFO, took, "given up by its client");
+        }
+    }
+}
