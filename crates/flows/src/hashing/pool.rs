@@ -24,7 +24,7 @@ pub struct PoolSettings {
     pub scheme: Scheme,
     /// How many threads hash. More than there are cores only adds waiting.
     pub workers: NonZeroUsize,
-    /// Work is refused when it would take longer than this, waiting included, unless a worker is idle.
+    /// Work is refused when it would wait longer than this.
     pub longest_wait: Duration,
 }
 

@@ -33,15 +33,14 @@ pub fn room(longest: Duration, each: Duration, workers: usize) -> Room {
 }
 
 impl Room {
-    /// As many as can be served within `longest`, the own hash included, when one takes `each`; and no fewer than
-    /// there are idle workers. One address gets a quarter of them, so that three others find room.
+    /// As many as are begun within `longest` when one takes `each`; and no fewer than there are idle workers. One address gets a quarter of them, so that three others find room.
     pub(super) fn within(
         longest: Duration,
         each: Duration,
         workers: usize,
         running: usize,
     ) -> Self {
-        let rounds = longest.saturating_sub(each).as_nanos() / each.as_nanos().max(1);
+        let rounds = longest.as_nanos() / each.as_nanos().max(1);
         let in_time = usize::try_from(rounds)
             .unwrap_or(MOST_PLACES)
             .saturating_mul(workers)
@@ -236,8 +235,8 @@ mod tests {
             let room = Room::within(seconds(longest), seconds(each), 2, running);
             (room.places, room.per_address)
         };
-        assert_eq!(room(5.0, 0.25, 2), (38, 9));
-        assert_eq!(room(5.0, 0.25, 0), (40, 9));
+        assert_eq!(room(5.0, 0.25, 2), (40, 10));
+        assert_eq!(room(5.0, 0.25, 0), (42, 10));
         // A hash that takes longer than anybody may wait is still done when a worker is idle.
         assert_eq!(room(1.0, 4.0, 0), (2, 2));
         assert_eq!(room(1.0, 4.0, 2), (0, 2));

@@ -88,7 +88,7 @@ pub struct Settings {
     pub password_hasher: PasswordHasher,
     /// `HASH_WORKERS`: at least 1.
     pub hash_workers: usize,
-    /// `HASH_QUEUE_SECONDS`: longest expected time for a hash, 1 to 60 seconds.
+    /// `HASH_QUEUE_SECONDS`: longest expected wait for a hashing thread, 1 to 60 seconds.
     pub hash_queue: Duration,
 
     /// `RATE_LIMIT_*`.

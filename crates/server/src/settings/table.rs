@@ -125,7 +125,7 @@ settings! {
         HASH_WORKERS: Kind::Number { min: 1, max: 1024, unit: "threads" }, Computed("the number of cores"),
             "How many threads hash passwords.";
         HASH_QUEUE_SECONDS: Kind::Number { min: 1, max: 60, unit: "seconds" }, Text("5"),
-            "The longest time for a password, waiting for a hashing thread included; a sign-in that would take longer is refused with 503 at once.";
+            "The longest wait for a hashing thread; a sign-in that would wait longer is refused with 503 at once.";
     }
     "Limits" {
         RATE_LIMIT_LOGIN: Kind::Limit, Text("5/15m"),
