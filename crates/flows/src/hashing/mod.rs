@@ -1,10 +1,16 @@
 //! Password hashing on threads of its own, so that it never makes anything else wait.
 
+mod case;
 mod engine;
+mod load;
+mod measure;
 mod pool;
+mod side_by_side;
 
-pub use engine::{Engine, OneByOne, Task, Work};
+pub use engine::{Engine, OneByOne, Taken, Task, Work};
+pub use measure::time_of_full_lanes;
 pub use pool::{HashPool, PoolSettings};
+pub use side_by_side::SideBySide;
 
 /// What became of a presented password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 #![allow(
     clippy::disallowed_methods,
-    reason = "the pool measures how long hashing takes"
+    reason = "the pool measures how long tasks wait"
 )]
 
 use std::collections::VecDeque;
@@ -13,7 +13,9 @@ use countersign_domain::password::{NewPassword, PasswordHash, PresentedPassword,
 use tokio::sync::oneshot;
 
 use super::Checked;
-use super::engine::{Engine, OneByOne, Task, Work};
+use super::engine::{Engine, OneByOne, Taken, Task, Work};
+use super::load::{Load, Turn};
+use super::side_by_side::SideBySide;
 use crate::fault::Overloaded;
 
 /// How the pool is built.
@@ -23,8 +25,20 @@ pub struct PoolSettings {
     pub scheme: Scheme,
     /// How many threads hash. More than there are cores only adds waiting.
     pub workers: NonZeroUsize,
+    /// How many bcrypts each thread computes side by side, at most 6. With one, the `bcrypt` crate
+    /// computes them, one after the other.
+    pub lanes: NonZeroUsize,
     /// Work is refused when it would wait longer than this.
     pub longest_wait: Duration,
+}
+
+impl PoolSettings {
+    pub(super) fn engine(&self) -> Box<dyn Engine> {
+        match self.lanes.get() {
+            1 => Box::new(OneByOne::new(self.scheme)),
+            lanes => Box::new(SideBySide::new(self.scheme, lanes)),
+        }
+    }
 }
 
 /// The hashing threads and their queue. They start with the first task; dropping the pool ends
@@ -38,8 +52,7 @@ struct Shared {
     settings: PoolSettings,
     queue: Mutex<Queue>,
     filled: Condvar,
-    /// Moving average of the time that one task takes, in nanoseconds.
-    task_nanos: AtomicU64,
+    load: Arc<Load>,
     /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
     /// finds it counted.
     computed: AtomicU64,
@@ -48,7 +61,6 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Task>,
-    running: usize,
     closed: bool,
 }
 
@@ -59,7 +71,7 @@ impl HashPool {
             settings,
             queue: Mutex::default(),
             filled: Condvar::new(),
-            task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
+            load: Arc::new(Load::new(&settings)),
             computed: AtomicU64::new(0),
         };
         Self {
@@ -167,22 +179,15 @@ impl Shared {
         if let Err(error) = rustix::process::setpriority_process(None, 19) {
             tracing::debug!(%error, "cannot lower the priority of a hashing thread");
         }
-        let mut engine: Box<dyn Engine> = Box::new(OneByOne::new(self.settings.scheme));
-        while let Some(work) = self.take() {
-            let start = Instant::now();
-            let mut tasks = 1;
+        let mut engine = self.settings.engine();
+        while let Some(task) = self.take() {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                engine.run(work, &mut || {
-                    let more = self.try_take();
-                    tasks += usize::from(more.is_some());
-                    more
-                });
+                engine.run(task, &mut || self.try_take());
             }));
             if run.is_err() {
                 tracing::error!("a hashing task panicked");
-                engine = Box::new(OneByOne::new(self.settings.scheme));
+                engine = self.settings.engine();
             }
-            self.finished(tasks, start.elapsed());
         }
     }
 
@@ -199,14 +204,14 @@ impl Shared {
     }
 
     /// The next task, when there is one. `None`: the pool is closed.
-    fn take(&self) -> Option<Work> {
+    fn take(&self) -> Option<Taken> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
                 return None;
             }
-            if let Some(work) = self.next(&mut queue) {
-                return Some(work);
+            if let Some(task) = self.next(&mut queue) {
+                return Some(task);
             }
             queue = self
                 .filled
@@ -216,37 +221,29 @@ impl Shared {
     }
 
     /// A further task, if one waits.
-    fn try_take(&self) -> Option<Work> {
+    fn try_take(&self) -> Option<Taken> {
         self.next(&mut self.lock())
     }
 
     /// Passes over what nobody waits for any more, and what has waited so long that its client
     /// should rather be told to come back.
-    fn next(&self, queue: &mut Queue) -> Option<Work> {
+    fn next(&self, queue: &mut Queue) -> Option<Taken> {
         let patience = self.settings.longest_wait * 2;
         while let Some(task) = queue.waiting.pop_front() {
             if !task.work.abandoned() && task.enqueued.elapsed() <= patience {
-                queue.running += 1;
                 self.computed.fetch_add(1, Ordering::Relaxed);
-                return Some(task.work);
+                let turn = Turn::begin(&self.load);
+                return Some(Taken {
+                    work: task.work,
+                    turn,
+                });
             }
         }
         None
     }
 
-    fn finished(&self, tasks: usize, took: Duration) {
-        let each = took.as_nanos() as u64 / tasks as u64;
-        let average = self.task_nanos.load(Ordering::Relaxed);
-        let next = average - average / 8 + each / 8;
-        self.task_nanos.store(next, Ordering::Relaxed);
-        self.lock().running -= tasks;
-    }
-
     fn expected_wait(&self, queue: &Queue) -> Duration {
-        let workers = self.settings.workers.get();
-        let before = (queue.waiting.len() + queue.running).saturating_sub(workers - 1);
-        let each = Duration::from_nanos(self.task_nanos.load(Ordering::Relaxed));
-        each.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / workers as u32
+        self.load.expected_wait(queue.waiting.len())
     }
 
     fn overloaded(&self) -> Overloaded {
@@ -260,14 +257,5 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one hash may take before any was measured.
-fn first_estimate(scheme: Scheme) -> u64 {
-    match scheme {
-        // About 55 microseconds per iteration of the key schedule on a server core.
-        Scheme::Bcrypt { cost } => 55_000_u64 << cost.min(31),
-        Scheme::Argon2id { .. } => 50_000_000,
     }
 }
