@@ -43,6 +43,11 @@ impl Load {
         each.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / slots as u32
     }
 
+    #[cfg(test)]
+    pub(super) fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
+
     fn finished(&self, slot_time: Duration) {
         let average = self.task_nanos.load(Ordering::Relaxed);
         let next = average - average / 8 + slot_time.as_nanos() as u64 / 8;

@@ -6,6 +6,8 @@ mod load;
 mod measure;
 mod pool;
 mod side_by_side;
+#[cfg(test)]
+mod tests;
 
 pub use engine::{Engine, OneByOne, Taken, Task, Work};
 pub use measure::time_of_full_lanes;

@@ -116,6 +116,7 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             let cores = sources.cores.max(1);
             (cores, Some(cores.to_string()))
         }),
+        hash_lanes: reader.get(&HASH_LANES, number(&HASH_LANES)),
         hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),
         data_dir,
     }
