@@ -61,6 +61,17 @@ impl Rounds {
         }
         Self::Portable
     }
+
+    /// Not generic and not inlined: this and all below it is then compiled with this crate, at its level of
+    /// optimisation, and not with the crate that uses it.
+    #[inline(never)]
+    fn iterate(self, filled: usize, state: &mut State) {
+        match self {
+            Self::Portable => iterate(Portable, filled, state),
+            #[cfg(target_arch = "x86_64")]
+            Self::Bextr(round) => iterate(round, filled, state),
+        }
+    }
 }
 
 impl<T> Lanes<T> {
@@ -134,11 +145,7 @@ impl<T> Lanes<T> {
         if self.finished().is_some() {
             return;
         }
-        match self.rounds {
-            Rounds::Portable => iterate(Portable, self.filled, &mut self.state),
-            #[cfg(target_arch = "x86_64")]
-            Rounds::Bextr(round) => iterate(round, self.filled, &mut self.state),
-        }
+        self.rounds.iterate(self.filled, &mut self.state);
         for slot in self.slots.iter_mut().flatten() {
             slot.iterations_left -= 1;
         }
