@@ -52,6 +52,9 @@ struct Arguments {
     /// `BCRYPT_ROUNDS` of the server.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(4..=14))]
     rounds: u8,
+    /// `HASH_LANES` of the server.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=6))]
+    lanes: u8,
     /// Starts of which the median is printed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     starts: u16,
@@ -77,7 +80,13 @@ fn main() -> Result<()> {
 
 async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {
     let mut ready = Vec::new();
-    let mut server = Server::prepare(&arguments.binary, backend, arguments.rounds).await?;
+    let mut server = Server::prepare(
+        &arguments.binary,
+        backend,
+        arguments.rounds,
+        arguments.lanes,
+    )
+    .await?;
     // The first start makes the database; the others find it, as after an update.
     let first = server.start().await?;
     for _ in 0..arguments.starts {

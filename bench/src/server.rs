@@ -35,6 +35,7 @@ impl Backend {
 pub(crate) struct Server {
     binary: PathBuf,
     rounds: u8,
+    lanes: u8,
     database: Option<String>,
     database_process: Option<Process>,
     folder: TempDir,
@@ -43,7 +44,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server that is not running yet.
-    pub(crate) async fn prepare(binary: &Path, backend: Backend, rounds: u8) -> Result<Server> {
+    pub(crate) async fn prepare(
+        binary: &Path,
+        backend: Backend,
+        rounds: u8,
+        lanes: u8,
+    ) -> Result<Server> {
         let binary = binary
             .canonicalize()
             .with_context(|| format!("{}: not built", binary.display()))?;
@@ -61,6 +67,7 @@ impl Server {
         Ok(Server {
             binary,
             rounds,
+            lanes,
             database,
             database_process,
             folder,
@@ -85,6 +92,7 @@ impl Server {
         for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
             command.env(format!("RATE_LIMIT_{limit}"), "off");
         }
+        command.env("HASH_LANES", self.lanes.to_string());
         if let Some(database) = &self.database {
             command.env("DATABASE_URL", database);
         }

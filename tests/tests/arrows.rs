@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 /// Each crate and the crates of this workspace that it may depend on. `tests` and `bench` are
 /// outside the house: they see the server as a client does.
-const TABLE: [(&str, &[&str]); 9] = [
+const TABLE: [(&str, &[&str]); 10] = [
+    ("bcrypt-lanes", &[]),
     ("token", &[]),
     ("domain", &[]),
     ("store", &["domain"]),
     ("store-sql", &["store", "domain"]),
-    ("flows", &["token", "domain", "store"]),
+    ("flows", &["bcrypt-lanes", "token", "domain", "store"]),
     // The store for its records alone, from which answers are made: docs/decisions/0009.
     ("http", &["flows", "domain", "token", "store"]),
     (
@@ -22,13 +23,14 @@ const TABLE: [(&str, &[&str]); 9] = [
     ("bench", &[]),
 ];
 
-/// Dev-dependencies are free, so that a room can be tested with real ones around it. These two are used by
+/// Dev-dependencies are free, so that a room can be tested with real ones around it. These are used by
 /// all others, so a test of theirs that needs another room belongs to that room.
-const ALONE_IN_TESTS: [&str; 2] = ["token", "domain"];
+const ALONE_IN_TESTS: [&str; 3] = ["bcrypt-lanes", "token", "domain"];
 
 /// Rooms without I/O, and the features that they must be pure with: `contract` is the store's test
 /// suite, which runs on tokio.
-const PURE: [(&str, &[&str]); 3] = [
+const PURE: [(&str, &[&str]); 4] = [
+    ("bcrypt-lanes", &["--all-features"]),
     ("token", &["--all-features"]),
     ("domain", &["--all-features"]),
     ("store", &[]),

@@ -16,7 +16,7 @@ on_each_backend!(
 );
 
 async fn a_flood_of_sign_ins_is_bounded_and_hurts_nobody_else(backend: Backend) {
-    // At this cost one worker makes some five hashes a second, so most of 200 cannot be had within the queue's time.
+    // At this cost one worker makes some twenty hashes a second, so most of 200 cannot be had within the queue's time.
     let setup = Setup::new(backend)
         .set("BCRYPT_ROUNDS", "12")
         .set("HASH_WORKERS", "1");

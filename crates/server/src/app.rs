@@ -150,10 +150,12 @@ fn policy(settings: &Settings) -> Policy {
     }
 }
 
-fn pool(settings: &Settings) -> PoolSettings {
+/// How the settings want hashing done.
+pub fn pool(settings: &Settings) -> PoolSettings {
     PoolSettings {
         scheme: scheme(settings),
         workers: NonZeroUsize::new(settings.hash_workers).unwrap_or(NonZeroUsize::MIN),
+        lanes: NonZeroUsize::new(settings.hash_lanes).unwrap_or(NonZeroUsize::MIN),
         longest_wait: settings.hash_queue,
     }
 }

@@ -2,6 +2,8 @@ use countersign_domain::password::{NewPassword, PasswordHash, PresentedPassword,
 use tokio::sync::oneshot;
 
 use super::Checked;
+use super::case::Rules;
+use super::load::Turn;
 
 /// One computation that waits for a worker.
 pub struct Task {
@@ -52,82 +54,41 @@ impl Work {
     }
 }
 
+/// Work that a worker has taken up.
+pub struct Taken {
+    pub(super) work: Work,
+    pub(super) turn: Turn,
+}
+
 /// Does the computing on one worker thread.
 ///
 /// An engine is given one task and may take `more` while it computes, so that one that works on
 /// several passwords side by side can fill a lane as soon as it falls free.
 pub trait Engine: Send {
     /// Computes `first`, and whatever it takes from `more`, and answers each.
-    fn run(&mut self, first: Work, more: &mut dyn FnMut() -> Option<Work>);
+    fn run(&mut self, first: Taken, more: &mut dyn FnMut() -> Option<Taken>);
 }
 
-/// One password after the other.
+/// One password after the other, each by the domain's own code.
 pub struct OneByOne {
-    scheme: Scheme,
-    stand_in: PasswordHash,
+    rules: Rules,
 }
 
 impl OneByOne {
     /// An engine that hashes by `scheme`.
     pub fn new(scheme: Scheme) -> Self {
         Self {
-            stand_in: scheme.stand_in(),
-            scheme,
-        }
-    }
-
-    fn check(&self, presented: &PresentedPassword, stored: Option<&str>) -> Checked {
-        let hash = stored.and_then(|text| match PasswordHash::parse(text) {
-            Ok(hash) => Some(hash),
-            Err(_) => {
-                tracing::error!("a stored password hash cannot be read; its user cannot sign in");
-                None
-            }
-        });
-        // The stand-in makes users who do not exist cost what others cost.
-        let outcome = match &hash {
-            Some(hash) => hash.verify(presented),
-            None => self.stand_in.verify(presented).map(|_| false),
-        };
-        let matches = outcome.unwrap_or(false);
-        if let Some(hash) = hash.as_ref().filter(|_| !matches) {
-            for padding in self.scheme.padding(hash) {
-                // Only the work counts.
-                let _ = padding.verify(presented);
-            }
-        }
-        Checked {
-            matches,
-            rehash: matches && hash.is_some_and(|hash| self.scheme.needs_rehash(&hash)),
+            rules: Rules::new(scheme),
         }
     }
 }
 
 impl Engine for OneByOne {
-    fn run(&mut self, first: Work, _more: &mut dyn FnMut() -> Option<Work>) {
-        // A receiver that went away is no error: its client did.
-        match first {
-            Work::Check {
-                presented,
-                stored,
-                answer,
-            } => {
-                let _ = answer.send(self.check(&presented, stored.as_deref()));
-            }
-            Work::Hash {
-                password,
-                salt,
-                answer,
-            } => {
-                let _ = answer.send(self.scheme.hash(&password, salt));
-            }
-            Work::Rehash {
-                presented,
-                salt,
-                answer,
-            } => {
-                let _ = answer.send(self.scheme.rehash(&presented, salt));
-            }
+    fn run(&mut self, first: Taken, _more: &mut dyn FnMut() -> Option<Taken>) {
+        let mut next = self.rules.begin(first);
+        while let Some(case) = next {
+            let digest = case.computation().run();
+            next = case.next(digest);
         }
     }
 }

@@ -1,12 +1,20 @@
 //! Password hashing on threads of its own, so that it never makes anything else wait.
 
+mod case;
 mod engine;
+mod load;
+mod measure;
 mod pool;
 mod queue;
+mod side_by_side;
+#[cfg(test)]
+mod tests;
 
-pub use engine::{Engine, OneByOne, Task, Work};
+pub use engine::{Engine, OneByOne, Taken, Task, Work};
+pub use measure::time_of_full_lanes;
 pub use pool::{HashPool, HashingFigures, PoolSettings};
 pub use queue::{Room, room};
+pub use side_by_side::SideBySide;
 
 /// What became of a presented password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 #![allow(
     clippy::disallowed_methods,
-    reason = "the pool measures how long hashing takes"
+    reason = "the pool measures how long tasks wait"
 )]
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,10 @@ use countersign_domain::password::{NewPassword, PasswordHash, PresentedPassword,
 use tokio::sync::oneshot;
 
 use super::Checked;
-use super::engine::{Engine, OneByOne, Task, Work};
+use super::engine::{Engine, OneByOne, Taken, Task, Work};
+use super::load::{Load, Turn};
 use super::queue::{FairQueue, Room};
+use super::side_by_side::SideBySide;
 use crate::fault::Overloaded;
 
 /// How the pool is built.
@@ -24,8 +26,20 @@ pub struct PoolSettings {
     pub scheme: Scheme,
     /// How many threads hash. More than there are cores only adds waiting.
     pub workers: NonZeroUsize,
+    /// How many bcrypts each thread computes side by side, at most 6. With one, the `bcrypt` crate
+    /// computes them, one after the other.
+    pub lanes: NonZeroUsize,
     /// Work is refused when it would wait longer than this.
     pub longest_wait: Duration,
+}
+
+impl PoolSettings {
+    pub(super) fn engine(&self) -> Box<dyn Engine> {
+        match self.lanes.get() {
+            1 => Box::new(OneByOne::new(self.scheme)),
+            lanes => Box::new(SideBySide::new(self.scheme, lanes)),
+        }
+    }
 }
 
 /// The hashing threads and their queue. They start with the first task; dropping the pool ends
@@ -39,10 +53,7 @@ struct Shared {
     settings: PoolSettings,
     queue: Mutex<Queue>,
     filled: Condvar,
-    /// Moving average of the time that one task takes, in nanoseconds.
-    task_nanos: AtomicU64,
-    /// The average is of what was measured; before that it is a guess.
-    measured: AtomicBool,
+    load: Arc<Load>,
     /// Tasks taken up so far. Counted before the answer goes out, so that whoever has the answer
     /// finds it counted.
     computed: AtomicU64,
@@ -68,7 +79,6 @@ pub struct HashingFigures {
 #[derive(Default)]
 struct Queue {
     waiting: FairQueue<Task>,
-    running: usize,
     closed: bool,
 }
 
@@ -79,8 +89,7 @@ impl HashPool {
             settings,
             queue: Mutex::default(),
             filled: Condvar::new(),
-            task_nanos: AtomicU64::new(first_estimate(settings.scheme)),
-            measured: AtomicBool::new(false),
+            load: Arc::new(Load::new(&settings)),
             computed: AtomicU64::new(0),
             waited_nanos: AtomicU64::new(0),
         };
@@ -159,7 +168,7 @@ impl HashPool {
 
     /// How long one hash takes, as measured so far.
     pub fn pace(&self) -> Duration {
-        self.shared.pace()
+        self.shared.load.pace()
     }
 
     /// Hashes once for nobody, so that the pace is known before the first sign-in.
@@ -174,10 +183,10 @@ impl HashPool {
         let queue = self.shared.lock();
         HashingFigures {
             waiting: queue.waiting.len(),
-            running: queue.running,
+            running: self.shared.load.running(),
             computed: self.computed(),
             waited: Duration::from_nanos(self.shared.waited_nanos.load(Ordering::Relaxed)),
-            expected_wait: self.shared.time_for(queue.waiting.len() + queue.running),
+            expected_wait: self.shared.time_for(queue.waiting.len()),
         }
     }
 
@@ -224,33 +233,22 @@ impl Shared {
         if let Err(error) = rustix::process::setpriority_process(None, 19) {
             tracing::debug!(%error, "cannot lower the priority of a hashing thread");
         }
-        let mut engine: Box<dyn Engine> = Box::new(OneByOne::new(self.settings.scheme));
-        while let Some(work) = self.take() {
-            let start = Instant::now();
-            let mut tasks = 1;
+        let mut engine = self.settings.engine();
+        while let Some(task) = self.take() {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                engine.run(work, &mut || {
-                    let more = self.try_take();
-                    tasks += usize::from(more.is_some());
-                    more
-                });
+                engine.run(task, &mut || self.try_take());
             }));
             if run.is_err() {
                 tracing::error!("a hashing task panicked");
-                engine = Box::new(OneByOne::new(self.settings.scheme));
+                engine = self.settings.engine();
             }
-            self.finished(tasks, start.elapsed());
         }
     }
 
     fn push(&self, from: AddressBlock, work: Work) -> Result<(), Overloaded> {
         let mut queue = self.lock();
-        let PoolSettings {
-            longest_wait,
-            workers,
-            ..
-        } = self.settings;
-        let room = Room::within(longest_wait, self.pace(), workers.get(), queue.running);
+        let (load, longest_wait) = (&self.load, self.settings.longest_wait);
+        let room = Room::within(longest_wait, load.pace(), load.slots(), load.running());
         let enqueued = Instant::now();
         let task = Task { work, enqueued };
         let gone = |task: &Task| task.work.abandoned();
@@ -263,14 +261,14 @@ impl Shared {
     }
 
     /// The next task, when there is one. `None`: the pool is closed.
-    fn take(&self) -> Option<Work> {
+    fn take(&self) -> Option<Taken> {
         let mut queue = self.lock();
         loop {
             if queue.closed {
                 return None;
             }
-            if let Some(work) = self.next(&mut queue) {
-                return Some(work);
+            if let Some(task) = self.next(&mut queue) {
+                return Some(task);
             }
             queue = self
                 .filled
@@ -280,40 +278,28 @@ impl Shared {
     }
 
     /// A further task, if one waits.
-    fn try_take(&self) -> Option<Work> {
+    fn try_take(&self) -> Option<Taken> {
         self.next(&mut self.lock())
     }
 
     /// Passes over what nobody waits for any more, and what has waited so long that its client
     /// should rather be told to come back.
-    fn next(&self, queue: &mut Queue) -> Option<Work> {
-        let patience = self.settings.longest_wait.max(self.pace());
+    fn next(&self, queue: &mut Queue) -> Option<Taken> {
+        let patience = self.settings.longest_wait.max(self.load.pace());
         while let Some(task) = queue.waiting.next() {
             let waited = task.enqueued.elapsed();
             if !task.work.abandoned() && waited <= patience {
-                queue.running += 1;
                 self.computed.fetch_add(1, Ordering::Relaxed);
                 self.waited_nanos
                     .fetch_add(waited.as_nanos() as u64, Ordering::Relaxed);
-                return Some(task.work);
+                let turn = Turn::begin(&self.load);
+                return Some(Taken {
+                    work: task.work,
+                    turn,
+                });
             }
         }
         None
-    }
-
-    fn finished(&self, tasks: usize, took: Duration) {
-        let each = took.as_nanos() as u64 / tasks as u64;
-        let average = self.task_nanos.load(Ordering::Relaxed);
-        let next = match self.measured.swap(true, Ordering::Relaxed) {
-            true => average - average / 8 + each / 8,
-            false => each,
-        };
-        self.task_nanos.store(next.max(1), Ordering::Relaxed);
-        self.lock().running -= tasks;
-    }
-
-    fn pace(&self) -> Duration {
-        Duration::from_nanos(self.task_nanos.load(Ordering::Relaxed))
     }
 
     fn overloaded(&self, from: AddressBlock) -> Overloaded {
@@ -322,27 +308,17 @@ impl Shared {
 
     /// When all who are served before somebody from there will have been.
     fn overloaded_with(&self, queue: &Queue, from: AddressBlock) -> Overloaded {
-        let wait = self.time_for(queue.waiting.ahead(from) + queue.running);
+        let wait = self.time_for(queue.waiting.ahead(from));
         let retry_after = wait.max(Duration::from_secs(1));
         Overloaded { retry_after }
     }
 
-    /// How long all workers together take for so many hashes.
-    fn time_for(&self, hashes: usize) -> Duration {
-        let hashes = u32::try_from(hashes).unwrap_or(u32::MAX);
-        self.pace().saturating_mul(hashes) / self.settings.workers.get() as u32
+    /// How long it takes until so many of those who wait, and all that runs, have been hashed.
+    fn time_for(&self, waiting: usize) -> Duration {
+        self.load.time_for(waiting + self.load.running())
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one hash may take before any was measured.
-fn first_estimate(scheme: Scheme) -> u64 {
-    match scheme {
-        // About 55 microseconds per iteration of the key schedule on a server core.
-        Scheme::Bcrypt { cost } => 55_000_u64 << cost.min(31),
-        Scheme::Argon2id { .. } => 50_000_000,
     }
 }

@@ -32,6 +32,7 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub(crate) struct Choices {
     pub(crate) algorithm: Algorithm,
     pub(crate) bcrypt_cost: u32,
+    pub(crate) hash_lanes: NonZeroUsize,
     pub(crate) longest_wait: Duration,
     pub(crate) root_secret: [u8; 32],
     pub(crate) cors: CorsOrigins,
@@ -47,6 +48,7 @@ impl Default for Choices {
         Self {
             algorithm: Algorithm::EdDsa,
             bcrypt_cost: 4,
+            hash_lanes: NonZeroUsize::new(4).unwrap(),
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,
@@ -113,6 +115,7 @@ impl App {
                     cost: choices.bcrypt_cost,
                 },
                 workers: NonZeroUsize::MIN,
+                lanes: choices.hash_lanes,
                 longest_wait: choices.longest_wait,
             },
         );

@@ -1,5 +1,6 @@
 //! When the store is away, or more is asked of the server than it can do.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use countersign_domain::address::AddressBlock;
@@ -150,6 +151,7 @@ async fn not_ready_when_nothing_was_heard_for_long() {
 async fn busy() -> App {
     let app = App::with(Choices {
         bcrypt_cost: 14,
+        hash_lanes: NonZeroUsize::MIN,
         longest_wait: Duration::ZERO,
         ..Choices::default()
     })

@@ -1,14 +1,15 @@
 //! `countersign doctor`: looks at everything that a server needs, and says what to do.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use countersign_domain::password::PresentedPassword;
+use countersign_domain::password::Scheme;
 use countersign_flows::Role;
 use countersign_flows::clock::{Clock, SystemClock};
-use countersign_flows::hashing;
+use countersign_flows::hashing::{self, PoolSettings, time_of_full_lanes};
 use countersign_flows::keys::KeyStatus;
 use countersign_store_sql::SchemaState;
 use jiff::Timestamp;
@@ -207,18 +208,35 @@ fn clock(newest: Option<Timestamp>, findings: &mut Findings) {
 
 /// What a sign-in costs on this machine.
 fn password_cost(settings: &Settings, findings: &mut Findings) {
-    let stand_in = app::scheme(settings).stand_in();
-    let started = now();
-    let _ = stand_in.verify(&PresentedPassword::new("measured once"));
-    let took = started.elapsed();
-    let rate = settings.hash_workers as f64 / took.as_secs_f64().max(1e-6);
-    let room = hashing::room(settings.hash_queue, took, settings.hash_workers);
-    let text = format!(
-        "one password takes {} ms; about {rate:.1} sign-ins a second; {} may wait for up to {} s, {} of one address",
+    let pool = match app::pool(settings) {
+        // Only bcrypt has lanes.
+        pool @ PoolSettings {
+            scheme: Scheme::Argon2id { .. },
+            ..
+        } => without_lanes(pool),
+        pool => pool,
+    };
+    let took = time_of_full_lanes(&pool);
+    let slots = pool.workers.get() * pool.lanes.get();
+    let room = hashing::room(settings.hash_queue, took, slots);
+    let mut text = format!(
+        "one password takes {} ms; about {:.1} sign-ins a second",
         took.as_millis(),
+        sign_ins_per_second(&pool, took)
+    );
+    let alone = without_lanes(pool);
+    if pool.lanes != alone.lanes {
+        let rate = sign_ins_per_second(&alone, time_of_full_lanes(&alone));
+        text += &format!(
+            " with `HASH_LANES={}`, {rate:.1} with `HASH_LANES=1`",
+            pool.lanes
+        );
+    }
+    text += &format!(
+        "; {} may wait for up to {} s, {} of one address",
         room.places,
         settings.hash_queue.as_secs(),
-        room.per_address,
+        room.per_address
     );
     match took > SLOW_SIGN_IN {
         true => findings.add(
@@ -228,6 +246,19 @@ fn password_cost(settings: &Settings, findings: &mut Findings) {
         ),
         false => findings.add("hashing", Verdict::Good, text),
     }
+}
+
+fn without_lanes(pool: PoolSettings) -> PoolSettings {
+    PoolSettings {
+        lanes: NonZeroUsize::MIN,
+        ..pool
+    }
+}
+
+/// Of all threads, when each takes that long for its lanes.
+fn sign_ins_per_second(pool: &PoolSettings, full_lanes: Duration) -> f64 {
+    let hashes = (pool.workers.get() * pool.lanes.get()) as f64;
+    hashes / full_lanes.as_secs_f64().max(1e-6)
 }
 
 #[allow(

@@ -88,6 +88,8 @@ pub struct Settings {
     pub password_hasher: PasswordHasher,
     /// `HASH_WORKERS`: at least 1.
     pub hash_workers: usize,
+    /// `HASH_LANES`: 1 to 6.
+    pub hash_lanes: usize,
     /// `HASH_QUEUE_SECONDS`: longest expected wait for a hashing thread, 1 to 60 seconds.
     pub hash_queue: Duration,
 

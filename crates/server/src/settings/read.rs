@@ -118,6 +118,7 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             (cores, Some(cores.to_string()))
         }),
         limits: read_limits(reader),
+        hash_lanes: reader.get(&HASH_LANES, number(&HASH_LANES)),
         hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),
         data_dir,
     }

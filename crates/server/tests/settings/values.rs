@@ -44,6 +44,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             refresh_grace: Duration::from_secs(30),
             password_hasher: PasswordHasher::Bcrypt { rounds: 12 },
             hash_workers: 3,
+            hash_lanes: 4,
             hash_queue: Duration::from_secs(5),
             limits: LimitPolicy {
                 login: window(5, 900),
@@ -159,7 +160,7 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 12] = [
+    let fields: [Field; 13] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
         }),
@@ -179,6 +180,7 @@ fn numbers() {
         ("ARGON2_ITERATIONS", 1, &|s| hasher(s)[2]),
         ("ARGON2_PARALLELISM", 1, &|s| hasher(s)[3]),
         ("HASH_WORKERS", 1, &|s| s.hash_workers as u64),
+        ("HASH_LANES", 1, &|s| s.hash_lanes as u64),
         ("HASH_QUEUE_SECONDS", 1, &|s| seconds(s.hash_queue)),
     ];
     let numbers = ALL

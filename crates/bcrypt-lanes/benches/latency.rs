@@ -1,0 +1,130 @@
+//! How long sign-ins that arrive at random wait for their hash on one core: lanes that are refilled, and the `bcrypt`
+//! crate one by one. The clock is the CPU time of this thread, which leaps over what is idle: other processes on the
+//! machine do not count.
+//!
+//! `cargo bench -p countersign-bcrypt-lanes --bench latency`
+
+use std::collections::VecDeque;
+use std::hint::black_box;
+
+use countersign_bcrypt_lanes::{Job, Lanes};
+use rustix::time::{ClockId, clock_gettime};
+
+const COST: u32 = 12;
+/// The default of the server, and the most.
+const LANES: [usize; 2] = [4, 6];
+const KEY: &[u8] = b"correct horse battery staple\0";
+const PER_SECOND: [f64; 7] = [1., 4., 8., 12., 15., 16., 19.];
+/// Beyond this load the crate's queue grows for as long as it is fed.
+const CRATE_SATURATED: f64 = 4.5;
+
+fn main() {
+    let jobs = std::env::var("BCRYPT_LANES_JOBS").map_or(200, |jobs| jobs.parse().unwrap());
+    println!(
+        "cost {COST}, Poisson arrivals on one core, {jobs} sign-ins for each line; milliseconds"
+    );
+    println!(
+        "{:>14} {:>18} {:>18} {:>18}",
+        "sign-ins / s", "crate p50 / p99", "4 lanes p50 / p99", "6 lanes p50 / p99"
+    );
+    for per_second in PER_SECOND {
+        let arrivals = arrivals(per_second, jobs);
+        let one_by_one = if per_second < CRATE_SATURATED {
+            quantiles(&mut one_by_one(&arrivals))
+        } else {
+            "saturated".into()
+        };
+        let [four, six] = LANES.map(|lanes| quantiles(&mut in_lanes(lanes, &arrivals)));
+        println!("{per_second:>14} {one_by_one:>18} {four:>18} {six:>18}");
+    }
+}
+
+/// Moments in seconds, the same on every run.
+fn arrivals(per_second: f64, jobs: usize) -> Vec<f64> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut now = 0.;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        let uniform = (state >> 11) as f64 / (1_u64 << 53) as f64;
+        now -= (1. - uniform).ln() / per_second;
+        now
+    };
+    (0..jobs).map(|_| next()).collect()
+}
+
+fn one_by_one(arrivals: &[f64]) -> Vec<f64> {
+    let mut clock = Clock::new();
+    let latency = |arrival: &f64| {
+        clock.leap_to(*arrival);
+        black_box(bcrypt::bcrypt(COST, [7; 16], black_box(KEY)));
+        clock.now() - arrival
+    };
+    arrivals.iter().map(latency).collect()
+}
+
+fn in_lanes(lanes: usize, arrivals: &[f64]) -> Vec<f64> {
+    let mut clock = Clock::new();
+    let mut lanes = Lanes::new(lanes);
+    let mut waiting: VecDeque<f64> = arrivals.iter().copied().collect();
+    let mut latencies = Vec::new();
+    loop {
+        while !lanes.is_full()
+            && waiting
+                .front()
+                .is_some_and(|arrival| *arrival <= clock.now())
+        {
+            let arrival = waiting.pop_front().unwrap();
+            lanes
+                .start(&Job::new(COST, [7; 16], KEY).unwrap(), arrival)
+                .unwrap();
+        }
+        if lanes.is_empty() {
+            match waiting.front() {
+                Some(arrival) => clock.leap_to(*arrival),
+                None => return latencies,
+            }
+        }
+        lanes.step();
+        while let Some((arrival, digest)) = lanes.take_finished() {
+            black_box(digest);
+            latencies.push(clock.now() - arrival);
+        }
+    }
+}
+
+struct Clock {
+    began: f64,
+    leapt: f64,
+}
+
+impl Clock {
+    fn new() -> Self {
+        Self {
+            began: cpu(),
+            leapt: 0.,
+        }
+    }
+
+    fn now(&self) -> f64 {
+        cpu() - self.began + self.leapt
+    }
+
+    /// Nothing happens until that moment.
+    fn leap_to(&mut self, moment: f64) {
+        self.leapt += (moment - self.now()).max(0.);
+    }
+}
+
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+fn quantiles(latencies: &mut [f64]) -> String {
+    latencies.sort_by(f64::total_cmp);
+    let at =
+        |quantile: f64| latencies[((latencies.len() - 1) as f64 * quantile).round() as usize] * 1e3;
+    format!("{:.0} / {:.0}", at(0.5), at(0.99))
+}
