@@ -1,5 +1,6 @@
 //! Whoever has to wait for a hash, and whoever is told to come back.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use countersign_domain::address::AddressBlock;
@@ -18,6 +19,7 @@ async fn app(wait: Duration) -> App {
     };
     let choices = Choices {
         bcrypt_cost: 12,
+        hash_lanes: NonZeroUsize::MIN,
         longest_wait: wait,
         limits,
         ..Choices::default()
@@ -58,6 +60,7 @@ async fn one_address_does_not_keep_others_from_being_hashed() {
     // Without limits: one address brings all it can.
     let choices = Choices {
         bcrypt_cost: 10,
+        hash_lanes: NonZeroUsize::MIN,
         longest_wait: Duration::from_secs(2),
         ..Choices::default()
     };
