@@ -25,8 +25,11 @@ pub(super) const DIALECT: Dialect = Dialect {
     ) STRICT",
 };
 
-/// How long to wait for another process's write, and for the writer of this one.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long to wait for another process's write.
+const BUSY: Duration = Duration::from_secs(3);
+/// How long to wait for a turn at one of this process's connections. Together with the above it is what
+/// a request may take at most.
+const TURN: Duration = Duration::from_secs(4);
 const READERS: u32 = 4;
 /// Takes the write lock at once. A transaction that began by reading could not wait for it.
 const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -150,7 +153,7 @@ impl Tx {
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(BUSY)
+        .acquire_timeout(TURN)
         .test_before_acquire(false)
         // There is no server that could grow tired of them.
         .idle_timeout(None)
