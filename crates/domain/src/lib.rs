@@ -7,6 +7,7 @@
 )]
 
 pub mod address;
+pub mod audit;
 pub mod device_token;
 pub mod email;
 pub mod ids;
@@ -16,4 +17,4 @@ pub mod refresh_token;
 pub mod root_secret;
 pub mod rotation;
 
-pub use ids::{SessionId, UserId};
+pub use ids::{EventId, SessionId, UserId};

@@ -21,6 +21,7 @@
 )]
 
 mod announcements;
+mod audit;
 mod driver;
 mod figures;
 mod housekeeping;

@@ -99,6 +99,7 @@ macro_rules! contract_cases {
             keys: retiring_key_does_not_count_as_in_use;
             keys: rotation_keeps_earlier_ends;
             keys: emergency_deletes_all_others;
+            keys: emergency_ends_every_session_from_before;
             keys: without_a_key_only_the_others_are_affected;
             keys: one_of_ten_installs;
             keys: root_secret_is_bound_once;
