@@ -1,10 +1,11 @@
-use countersign_domain::SessionId;
+use countersign_domain::audit::{By, Kind};
 use countersign_domain::device_token::{DeviceId, DeviceToken};
 use countersign_domain::email::Email;
 use countersign_domain::limits::Return;
 use countersign_domain::password::PresentedPassword;
 use countersign_domain::rotation::later;
-use countersign_store::{NewSession, Opened, SignInProof};
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{Actor, NewSession, Opened, SignInProof};
 
 use crate::access::Tokens;
 use crate::authenticate_password::Proven;
@@ -97,20 +98,38 @@ impl Flows {
                     .map_err(Fault::from)?,
                 Err(_) => None,
             };
+            let user = credentials.as_ref().map(|credentials| credentials.user.id);
             let Some(proven) = self
                 .prove_password(&login.password, caller.block(), credentials)
                 .await?
             else {
+                self.record_failed(user, "invalid_credentials", caller)
+                    .await?;
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {
+                self.record_failed(user, "account_disabled", caller).await?;
                 return Err(LoginError::AccountDisabled);
             }
             if let Some(signed_in) = self.open_session(login, proven, device, caller).await? {
                 return Ok(signed_in);
             }
         }
+        self.record_failed(None, "credentials_changed", caller)
+            .await?;
         Err(LoginError::InvalidCredentials)
+    }
+
+    /// What was typed as the address is not recorded: people type passwords there by mistake.
+    async fn record_failed(
+        &self,
+        user: Option<UserId>,
+        reason: &'static str,
+        caller: &Caller,
+    ) -> Result<(), Fault> {
+        let mut draft = self.draft(Kind::LoginFailed, By::Anybody, caller, self.clock.now());
+        (draft.user, draft.reason) = (user, Some(reason));
+        self.record(draft).await
     }
 
     /// `None`: the credentials changed since they were read.
@@ -132,7 +151,13 @@ impl Flows {
             }
             false => None,
         };
-        let now = self.clock.now();
+        let mut act = self.act(Kind::LoginSucceeded, By::Subject, Actor::Trusted, caller);
+        if device.is_some() {
+            act.draft
+                .details
+                .insert("known_device".to_owned(), true.into());
+        }
+        let now = act.now;
         let mint = self.mint(now)?;
         let expires_at = later(now, self.policy.session_lifetime);
         let session = NewSession {
@@ -144,16 +169,11 @@ impl Flows {
             user_agent: caller.user_agent.clone(),
             amr: vec!["pwd".to_owned()],
         };
-        let until = self.tokens_until(now);
         let proof = SignInProof {
             password_hash: proven.password_hash,
             rehash,
         };
-        match self
-            .store
-            .open_session(&session, &proof, now, until)
-            .await?
-        {
+        match self.store.open_session(&session, &proof, &act).await? {
             Opened::Opened(session, announcements) => {
                 self.honour(&announcements);
                 let device = device.unwrap_or_else(|| self.device_key.new_id(session.id));
@@ -162,7 +182,7 @@ impl Flows {
                     None => proof.password_hash.as_str(),
                 };
                 Ok(Some(SignedIn {
-                    tokens: mint.tokens(&session, &user)?,
+                    tokens: mint.tokens(&session, &user, act.event())?,
                     device: self.device_key.issue(user.id, device, hash, now),
                 }))
             }

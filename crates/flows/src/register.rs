@@ -68,7 +68,7 @@ impl Flows {
             from: caller.block(),
         };
         let user = self
-            .users()
+            .users(caller)
             .create(new)
             .await
             .map_err(|error| match error {

@@ -13,20 +13,20 @@ use crate::{EventId, SessionId, UserId};
 pub enum By {
     /// Somebody who is not signed in.
     Anybody,
-    /// A signed-in user.
-    User(UserId),
+    /// The user that the event is about.
+    Subject,
     /// An operator at the command line, by the name of the system's account.
     Operator(String),
     /// The server by itself.
     Server,
 }
 
-/// The stored form: `anybody`, `user:<id>`, `operator:<name>` or `server`.
+/// The stored form: `anybody`, `user`, `operator:<name>` or `server`.
 impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Anybody => f.write_str("anybody"),
-            Self::User(id) => write!(f, "user:{id}"),
+            Self::Subject => f.write_str("user"),
             Self::Operator(name) => write!(f, "operator:{name}"),
             Self::Server => f.write_str("server"),
         }

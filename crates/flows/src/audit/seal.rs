@@ -1,0 +1,119 @@
+use countersign_domain::audit::{Cursor, MarkKind, link};
+use countersign_domain::rotation::later;
+use countersign_store::Link;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::Flows;
+use crate::fault::Fault;
+
+const LEASE: &str = "audit";
+
+/// The instance that seals keeps the others away for so long.
+const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(10);
+
+/// Events in one transaction.
+const BATCH: u32 = 500;
+
+/// How often the chain leaves a mark that may be kept elsewhere, in events.
+const CHECKPOINT_EVERY: u64 = 1000;
+
+impl Flows {
+    /// Gives the events that have none their places in the chain, unless another instance is at it, and answers
+    /// how many. The server calls this twice a second.
+    pub async fn seal_audit(&self) -> Result<usize, Fault> {
+        let mut sealed = 0;
+        loop {
+            let rows = self.store.unsealed_events(BATCH).await?;
+            if rows.is_empty() || !self.has_audit_lease().await? {
+                return Ok(sealed);
+            }
+            let head = self.store.chain().await?.head;
+            let (mut position, mut hash) = match &head {
+                Some(head) => (head.position, head.hash),
+                None => (0, [0; 32]),
+            };
+            let before = position;
+            let mut links = Vec::with_capacity(rows.len());
+            for row in &rows {
+                position += 1;
+                hash = link(&hash, position, &row.digest());
+                links.push(Link {
+                    id: row.id,
+                    position,
+                    hash,
+                });
+            }
+            let now = self.clock.now();
+            let new = self.ink.mark(MarkKind::Head, position, hash, now);
+            let passed = before / CHECKPOINT_EVERY != position / CHECKPOINT_EVERY;
+            let checkpoint =
+                passed.then(|| self.ink.mark(MarkKind::Checkpoint, position, hash, now));
+            let done = self
+                .store
+                .seal_events(head.as_ref(), &links, &new, checkpoint.as_ref());
+            if !done.await? {
+                // Another instance was quicker.
+                return Ok(sealed);
+            }
+            sealed += links.len();
+            if links.len() < BATCH as usize {
+                return Ok(sealed);
+            }
+        }
+    }
+
+    async fn has_audit_lease(&self) -> Result<bool, Fault> {
+        let now = self.clock.now();
+        let until = later(now, LEASE_LASTS);
+        let mut held = self.audit_lease.lock().await;
+        // Renewed at half-time, not at every batch.
+        if held.is_some_and(|until| {
+            later(now, LEASE_LASTS / 2) < until && until <= later(now, LEASE_LASTS)
+        }) {
+            return Ok(true);
+        }
+        let taken = self
+            .store
+            .take_lease(LEASE, self.holder(), now, until)
+            .await?;
+        *held = taken.then_some(until);
+        Ok(taken)
+    }
+
+    /// Removes events from before a moment, oldest first, after having verified them: what was tampered with stays, as
+    /// evidence. Answers how many were removed. Only what comes first in the chain can be cut off.
+    pub(crate) async fn cut_audit(
+        &self,
+        before: Timestamp,
+        batches: usize,
+    ) -> Result<usize, Fault> {
+        let mut removed = 0;
+        for _ in 0..batches {
+            let cut = self.store.chain().await?.cut;
+            let Ok(mut cursor) = Cursor::begin(&self.ink, cut.as_ref()) else {
+                tracing::error!("the audit log's cut was tampered with; nothing is removed");
+                return Ok(removed);
+            };
+            let began = cursor.position();
+            let rows = self.store.sealed_events(began, BATCH).await?;
+            let old = rows.iter().take_while(|sealed| sealed.row.at < before);
+            for sealed in old {
+                if let Err(fault) = cursor.step(&self.ink, sealed) {
+                    tracing::error!(%fault, "the audit log was tampered with; nothing is removed from there on");
+                    break;
+                }
+            }
+            let through = cursor.position();
+            if through == began {
+                return Ok(removed);
+            }
+            let now = self.clock.now();
+            let new = self.ink.mark(MarkKind::Cut, through, cursor.hash(), now);
+            if !self.store.cut_events(cut.as_ref(), &new).await? {
+                return Ok(removed);
+            }
+            removed += usize::try_from(through - began).unwrap_or(usize::MAX);
+        }
+        Ok(removed)
+    }
+}
