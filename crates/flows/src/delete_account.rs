@@ -37,6 +37,7 @@ impl Flows {
         let limits = self.limit_password_again(who.session());
         self.counted(
             limits,
+            caller,
             self.try_delete_account(who, password, caller),
             |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),

@@ -90,6 +90,8 @@ pub struct Policy {
     pub limits: LimitPolicy,
     /// For how long events of the audit log are kept; `None`: for ever.
     pub audit_retention: Option<SignedDuration>,
+    /// Whether every refresh leaves an event.
+    pub audit_refreshes: bool,
 }
 
 /// All use cases, over one store. Made by [`Flows::open`]; shared behind an `Arc`.

@@ -59,6 +59,7 @@ impl Flows {
         let limits = self.limit_sign_in(&login.email, device, caller);
         self.counted(
             limits,
+            caller,
             self.try_login(login, device, caller),
             |outcome| match outcome {
                 Ok(_) | Err(LoginError::AccountDisabled) => Effect::GiveBack(Return::Right),

@@ -47,6 +47,7 @@ impl Flows {
         let limits = self.limit_password_again(who.session());
         self.counted(
             limits,
+            caller,
             self.try_change_password(who, change, caller),
             |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),

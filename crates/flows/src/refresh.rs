@@ -33,7 +33,7 @@ impl From<Fault> for RefreshError {
 impl Flows {
     /// Exchanges a refresh token for its successor and a new access token.
     pub async fn refresh(&self, token: &str, caller: &Caller) -> Counted<Tokens, RefreshError> {
-        match self.count_refresh(caller) {
+        match self.count_refresh(caller).await {
             Ok(standing) => Counted {
                 outcome: self.try_refresh(token, caller).await,
                 standing,
@@ -110,6 +110,9 @@ impl Flows {
 
     /// The event that is nearly always meant when a token is looked up: it has the id of the access token.
     fn record_refresh(&self, act: Act, refreshed: &Refreshed) {
+        if !self.policy.audit_refreshes {
+            return;
+        }
         let mut draft = act.draft;
         draft.kind = Kind::TokenRefreshed;
         draft.by = By::Subject;

@@ -44,6 +44,7 @@ impl Flows {
         let limits = self.limit_registration(caller);
         self.counted(
             limits,
+            caller,
             self.try_register(registration, caller),
             |outcome| match outcome {
                 Ok(_) | Err(RegistrationError::EmailTaken) => Effect::Counts,

@@ -184,8 +184,8 @@ pub enum KeysCommand {
     List,
     /// Make the next signing key: published now, in use ten minutes later
     Rotate {
-        /// A private key may have leaked: use the new key at once, and refuse every access token
-        /// signed by another
+        /// A private key may have leaked: use the new key at once, refuse every access token from
+        /// before, and end all sessions of everybody
         #[arg(long)]
         emergency: bool,
     },

@@ -10,6 +10,7 @@ mod descriptors;
 pub mod exit;
 mod failure;
 mod logging;
+mod operator;
 mod output;
 mod process;
 pub mod settings;

@@ -143,6 +143,16 @@ impl Ink {
         EventId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
+    /// By what two texts can be compared, without keeping them.
+    pub fn fingerprint(&self, text: &[u8]) -> String {
+        let mut context = hmac::Context::with_key(&self.addresses);
+        context.update(b"text\0");
+        context.update(text);
+        let mac = context.sign();
+        let short = mac.as_ref().iter().take(8);
+        short.map(|byte| format!("{byte:02x}")).collect()
+    }
+
     fn seal(&self, draft: &Draft, salt: Option<&Salt>) -> Vec<u8> {
         if draft.personal == Personal::default() {
             return Vec::new();

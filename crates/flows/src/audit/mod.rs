@@ -4,6 +4,7 @@ mod checks;
 mod list;
 mod recorder;
 mod seal;
+mod start;
 mod trace;
 
 use std::sync::Arc;

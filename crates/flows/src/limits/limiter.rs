@@ -11,6 +11,7 @@ use countersign_domain::limits::Rule;
 use countersign_domain::root_secret::{Purpose, RootSecret};
 use countersign_store::LimitKey;
 use jiff::Timestamp;
+use quick_cache::sync::Cache;
 
 use super::memory::MemoryLimits;
 use super::policy::LimitPolicy;
@@ -19,6 +20,9 @@ use super::standing::{Limited, Standing};
 /// How many keys are counted in memory at once, for the strict limits and for the generous ones:
 /// about 70 bytes each.
 const KEYS: usize = 100_000;
+
+/// How many refused keys are remembered.
+const REFUSED: usize = 10_000;
 
 /// Whom a place is counted for.
 #[derive(Clone, Copy)]
@@ -43,6 +47,8 @@ pub(crate) struct Limiter {
     key: hmac::Key,
     pub(super) strict: MemoryLimits,
     generous: MemoryLimits,
+    /// Keys that were refused, until when: what is in the audit log already.
+    pub(super) refused: Cache<LimitKey, Timestamp>,
     /// Until then the store is not asked, in milliseconds since the start of the process.
     pub(super) away_until: AtomicU64,
 }
@@ -55,6 +61,7 @@ impl Limiter {
             key: hmac::Key::new(hmac::HMAC_SHA256, bytes.as_ref()),
             strict: MemoryLimits::new(KEYS),
             generous: MemoryLimits::new(KEYS),
+            refused: Cache::new(REFUSED),
             away_until: AtomicU64::new(0),
         }
     }

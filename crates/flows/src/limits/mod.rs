@@ -12,8 +12,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_domain::SessionId;
+use countersign_domain::audit::{By, Kind};
 use countersign_domain::device_token::DeviceId;
 use countersign_domain::limits::{Return, Rule, Taken};
+use countersign_domain::rotation::later;
 use countersign_store::LimitKey;
 use jiff::Timestamp;
 
@@ -62,17 +64,46 @@ pub(crate) enum Effect {
 
 impl Flows {
     /// Counts a request that takes a token against the limit for everything else.
-    pub fn count_other(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+    pub async fn count_other(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
         let who = Who::Address(caller.block());
         let limit = Limit("other", self.limiter.policy.other, who);
-        self.limiter.pass(limit, self.cautious_now())
+        self.pass(limit, caller).await
     }
 
     /// Counts a refresh.
-    pub(crate) fn count_refresh(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+    pub(crate) async fn count_refresh(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
         let who = Who::Address(caller.block());
         let limit = Limit("refresh", self.limiter.policy.refresh, who);
-        self.limiter.pass(limit, self.cautious_now())
+        self.pass(limit, caller).await
+    }
+
+    /// Takes a place of a generous limit, which is never given back.
+    async fn pass(&self, limit: Limit<'_>, caller: &Caller) -> Result<Option<Standing>, Limited> {
+        let Limit(name, _, who) = limit;
+        let passed = self.limiter.pass(limit, self.cautious_now());
+        if let Err(limited) = &passed {
+            self.record_limited(self.limiter.key_of(name, who), limited, caller)
+                .await;
+        }
+        passed
+    }
+
+    /// Records that a limit has begun to refuse somebody: once until it admits again, or whoever is
+    /// refused could fill the log. The refusal stands also where it cannot be recorded.
+    async fn record_limited(&self, key: LimitKey, limited: &Limited, caller: &Caller) {
+        let now = self.clock.now();
+        let until = later(now, limited.standing.reset.try_into().unwrap_or_default());
+        let known = self.limiter.refused.get(&key);
+        if known.is_some_and(|until| now < until) {
+            return;
+        }
+        self.limiter.refused.insert(key, until);
+        let mut draft = self.draft(Kind::LimitReached, By::Anybody, caller, now);
+        let limit = limited.standing.policy;
+        draft.details.insert("limit".to_owned(), limit.into());
+        if let Err(error) = self.record(draft).await {
+            tracing::warn!(%error, limit, "a refusal by a limit was not recorded");
+        }
     }
 
     pub(crate) fn limit_registration<'a>(&self, caller: &Caller) -> [Limit<'a>; 1] {
@@ -114,6 +145,7 @@ impl Flows {
     pub(crate) async fn hold(
         &self,
         limits: impl IntoIterator<Item = Limit<'_>>,
+        caller: &Caller,
     ) -> Result<Held, Limited> {
         let now = self.cautious_now();
         let mut held = Held {
@@ -138,6 +170,7 @@ impl Flows {
                 }
                 Err(limited) => {
                     self.settle(held, Effect::GiveBack(Return::Unused)).await;
+                    self.record_limited(key, &limited, caller).await;
                     return Err(limited);
                 }
             }
@@ -202,10 +235,11 @@ impl Flows {
     pub(crate) async fn counted<T, E: From<Fault>>(
         &self,
         limits: impl IntoIterator<Item = Limit<'_>>,
+        caller: &Caller,
         evaluate: impl Future<Output = Result<T, E>>,
         effect: impl FnOnce(&Result<T, E>) -> Effect,
     ) -> Counted<T, E> {
-        let held = match self.hold(limits).await {
+        let held = match self.hold(limits, caller).await {
             Ok(held) => held,
             Err(limited) => {
                 return Counted {

@@ -1,7 +1,7 @@
 //! The server under test.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,7 +12,7 @@ use countersign_flows::clock::ManualClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
-use countersign_flows::{Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
+use countersign_flows::{Caller, Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
 use countersign_http::{
     CorsOrigins, Edge, EdgeSettings, TrustedProxies, operator_router, public_router,
 };
@@ -23,6 +23,9 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::answer::{Answer, Tokens};
+
+/// Whoever does what no route does.
+pub(crate) static OPERATOR: LazyLock<Caller> = LazyLock::new(|| Caller::operator("tests"));
 
 /// The password of every user here.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -207,6 +210,8 @@ fn policy(choices: &Choices) -> Policy {
             idle: days(30),
         },
         session_lifetime: days(90),
+        audit_retention: Some(days(365)),
+        audit_refreshes: true,
     }
 }
 

@@ -39,7 +39,11 @@ async fn with_users() -> App {
         email: "passwordless@example.org",
         ..CreateUser::default()
     };
-    app.flows.users().create(passwordless).await.unwrap();
+    app.flows
+        .users(&crate::app::OPERATOR)
+        .create(passwordless)
+        .await
+        .unwrap();
     app
 }
 

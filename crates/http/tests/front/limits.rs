@@ -136,13 +136,21 @@ async fn a_right_password_gives_its_place_back() {
 async fn a_right_password_of_a_disabled_account_is_no_wrong_one() {
     for app in each(sign_ins()).await {
         app.register("ada@example.org").await;
-        let ada = app.flows.users().get_by_email("ada@example.org").await;
+        let ada = app
+            .flows
+            .users(&crate::app::OPERATOR)
+            .get_by_email("ada@example.org")
+            .await;
         let id = ada.unwrap().unwrap().id;
         let disable = UserChange {
             disabled: Some(true),
             ..UserChange::default()
         };
-        app.flows.users().update(id, disable).await.unwrap();
+        app.flows
+            .users(&crate::app::OPERATOR)
+            .update(id, disable)
+            .await
+            .unwrap();
         for _ in 0..8 {
             assert_eq!(app.login("ada@example.org", PASSWORD).await.status, 403);
         }

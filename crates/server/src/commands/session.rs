@@ -9,6 +9,7 @@ use super::{Output, user};
 use crate::app;
 use crate::cli::SessionCommand;
 use crate::failure::Failure;
+use crate::operator;
 use crate::output;
 use crate::settings::Settings;
 
@@ -28,7 +29,10 @@ pub(super) async fn run(
             }
             Ok(())
         }
-        SessionCommand::Revoke { id } => match flows.end_any_session(SessionId(id)).await {
+        SessionCommand::Revoke { id } => match flows
+            .end_any_session(SessionId(id), &operator::caller())
+            .await
+        {
             Ok(()) if output.json => Ok(output::json(output.out, &json!({"ended": id}))?),
             Ok(()) => Ok(writeln!(
                 output.out,

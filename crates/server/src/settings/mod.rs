@@ -93,6 +93,11 @@ pub struct Settings {
     /// `HASH_QUEUE_SECONDS`: longest expected wait for a hashing thread, 1 to 60 seconds.
     pub hash_queue: Duration,
 
+    /// `AUDIT_RETENTION_DAYS`: zero keeps events for ever.
+    pub audit_retention: Duration,
+    /// `AUDIT_REFRESHES`.
+    pub audit_refreshes: bool,
+
     /// `RATE_LIMIT_*`.
     pub limits: LimitPolicy,
 }

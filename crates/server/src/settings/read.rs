@@ -117,6 +117,14 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             let cores = sources.cores.max(1);
             (cores, Some(cores.to_string()))
         }),
+        audit_retention: reader.get(
+            &AUDIT_RETENTION_DAYS,
+            duration(&AUDIT_RETENTION_DAYS, 86_400),
+        ),
+        audit_refreshes: reader.get(
+            &AUDIT_REFRESHES,
+            parse::choice(&AUDIT_REFRESHES, &[("on", true), ("off", false)]),
+        ),
         limits: read_limits(reader),
         hash_lanes: reader.get(&HASH_LANES, number(&HASH_LANES)),
         hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),

@@ -129,6 +129,12 @@ settings! {
         HASH_QUEUE_SECONDS: Kind::Number { min: 1, max: 60, unit: "seconds" }, Text("5"),
             "The longest wait for a hashing thread; a sign-in that would wait longer is refused with 503 at once.";
     }
+    "Audit" {
+        AUDIT_RETENTION_DAYS: Kind::Number { min: 0, max: 36500, unit: "days" }, Text("365"),
+            "How long events of the audit log are kept; then they are verified and removed; 0 keeps them for ever.";
+        AUDIT_REFRESHES: Kind::Choice(&["on", "off"]), Text("on"),
+            "Whether every refresh leaves an event; without, the log is much smaller, and tells less about how a session was used.";
+    }
     "Limits" {
         RATE_LIMIT_LOGIN: Kind::Limit, Text("5/15m"),
             "How many wrong passwords are looked at, for each client address, and by itself for each known device and each session.";

@@ -46,6 +46,8 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             hash_workers: 3,
             hash_lanes: 4,
             hash_queue: Duration::from_secs(5),
+            audit_retention: Duration::from_secs(365 * 86_400),
+            audit_refreshes: true,
             limits: LimitPolicy {
                 login: window(5, 900),
                 account: backoff(10, 1, 300),

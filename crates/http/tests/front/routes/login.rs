@@ -13,7 +13,7 @@ async fn post_form(app: &App, form: &str) -> Answer {
 async fn disabled() -> App {
     let app = App::new().await;
     app.register("ada@example.org").await;
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let ada = users
         .get_by_email("ada@example.org")
         .await
