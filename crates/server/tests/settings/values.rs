@@ -162,7 +162,7 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 13] = [
+    let fields: [Field; 14] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
         }),
@@ -184,6 +184,9 @@ fn numbers() {
         ("HASH_WORKERS", 1, &|s| s.hash_workers as u64),
         ("HASH_LANES", 1, &|s| s.hash_lanes as u64),
         ("HASH_QUEUE_SECONDS", 1, &|s| seconds(s.hash_queue)),
+        ("AUDIT_RETENTION_DAYS", 86_400, &|s| {
+            seconds(s.audit_retention)
+        }),
     ];
     let numbers = ALL
         .iter()
