@@ -96,7 +96,8 @@ impl Flows {
             };
             let began = cursor.position();
             let rows = self.store.sealed_events(began, BATCH).await?;
-            let old = rows.iter().take_while(|sealed| sealed.row.at < before);
+            let rows = rows.iter().map(|(sealed, _)| sealed);
+            let old = rows.take_while(|sealed| sealed.row.at < before);
             for sealed in old {
                 if let Err(fault) = cursor.step(&self.ink, sealed) {
                     tracing::error!(%fault, "the audit log was tampered with; nothing is removed from there on");
