@@ -19,6 +19,10 @@ pub struct Figures {
     pub cached_tokens: usize,
     /// How long ago the key was made that signs. `None` under HS256, where it is a setting.
     pub signing_key_age: Option<SignedDuration>,
+    /// Audit events that wait to be written.
+    pub audit_waiting: usize,
+    /// How long the oldest audit event has waited for its place in the chain.
+    pub audit_lag: Duration,
     /// The hashing threads.
     pub hashing: HashingFigures,
 }
@@ -32,6 +36,8 @@ impl Flows {
             revocations: self.revocations.len(),
             cached_tokens: self.token_cache.len(),
             signing_key_age: self.signing_key_age(),
+            audit_waiting: self.recorder.waiting(),
+            audit_lag: Duration::from_millis(self.audit_lag.load(Ordering::Relaxed)),
             hashing: self.hashing.figures(),
         }
     }

@@ -109,6 +109,8 @@ pub struct Flows {
     recorder: audit::Recorder,
     /// Until when this instance gives events their places in the chain.
     audit_lease: tokio::sync::Mutex<Option<Timestamp>>,
+    /// How long the oldest event has waited for its place, in milliseconds, when that was last looked at.
+    audit_lag: AtomicU64,
     /// Sessions whose expiry was recorded a short while ago.
     expiries: Cache<EventId, ()>,
     hs256: Option<keys::SigningSecret>,

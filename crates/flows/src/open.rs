@@ -108,6 +108,7 @@ impl Flows {
             recorder: Recorder::start(Arc::clone(&store), Arc::clone(&ink)),
             ink,
             audit_lease: tokio::sync::Mutex::default(),
+            audit_lag: AtomicU64::new(0),
             expiries: Cache::new(EXPIRIES),
             store,
             clock,

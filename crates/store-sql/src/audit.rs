@@ -84,7 +84,11 @@ impl Audit for SqlStore {
         .await
     }
 
-    async fn sealed_events(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, StoreError> {
+    async fn sealed_events(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(Sealed, Option<Salt>)>, StoreError> {
         let values = vec![place(after), records::limit(limit)];
         let rows = self
             .read("sealed_events", statements::EVENTS_SEALED, values)
@@ -92,11 +96,12 @@ impl Audit for SqlStore {
         Ok(records::all(&rows, |row| {
             let mut columns = row.columns();
             let row = event(&mut columns)?;
-            Ok(Sealed {
+            let sealed = Sealed {
                 row,
                 position: position(columns.take()?)?,
                 hash: bytes(columns.take()?),
-            })
+            };
+            Ok((sealed, columns.take_opt()?.map(bytes).map(Salt)))
         })?)
     }
 

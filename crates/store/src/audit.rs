@@ -90,8 +90,12 @@ pub trait Audit {
         checkpoint: Option<&Mark>,
     ) -> Result<bool, StoreError>;
 
-    /// The events behind a position, in order; at most `limit`.
-    async fn sealed_events(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, StoreError>;
+    /// The events behind a position, in order, each with what its personal part is read with; at most `limit`.
+    async fn sealed_events(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(Sealed, Option<Salt>)>, StoreError>;
 
     /// The checkpoints behind a position, in order; at most `limit`.
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Mark>, StoreError>;

@@ -57,7 +57,7 @@ impl Flows {
             let page = store.sealed_events(cursor.position(), PAGE);
             let page = page.await.map_err(Fault::from)?;
             let last = page.len() < PAGE as usize;
-            for sealed in &page {
+            for (sealed, _) in &page {
                 let past = chain
                     .head
                     .as_ref()

@@ -1,6 +1,6 @@
 use std::net::IpAddr;
 
-use countersign_domain::audit::{Hash, Kind, Personal, Row};
+use countersign_domain::audit::{Hash, Kind, Mark, Personal, Row};
 use countersign_domain::{EventId, SessionId, UserId};
 use countersign_store::{EventQuery, StoredEvent};
 use jiff::Timestamp;
@@ -69,6 +69,29 @@ impl Flows {
             next: next.map(|event| (event.row.at, event.row.id)),
             items,
         })
+    }
+
+    /// Events in the order of the chain, from behind a position; `limit` at most.
+    pub async fn audit_chain(&self, after: u64, limit: u32) -> Result<Vec<Event>, Fault> {
+        let sealed = self.store.sealed_events(after, limit).await?;
+        let events = sealed.into_iter().map(|(sealed, salt)| {
+            let stored = StoredEvent {
+                row: sealed.row,
+                position: Some(sealed.position),
+                salt,
+            };
+            Event {
+                hash: Some(sealed.hash),
+                ..self.readable(stored)
+            }
+        });
+        Ok(events.collect())
+    }
+
+    /// The signed end of the chain, and the key that the signature can be checked with.
+    pub async fn audit_head(&self) -> Result<(Option<Mark>, Vec<u8>), Fault> {
+        let head = self.store.chain().await?.head;
+        Ok((head, self.ink.public_key().to_vec()))
     }
 
     pub(crate) fn readable(&self, stored: StoredEvent) -> Event {

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use countersign_domain::audit::{Cursor, MarkKind, link};
 use countersign_domain::rotation::later;
 use countersign_store::Link;
@@ -24,6 +26,11 @@ impl Flows {
         let mut sealed = 0;
         loop {
             let rows = self.store.unsealed_events(BATCH).await?;
+            let oldest = rows
+                .first()
+                .map_or(0, |row| self.clock.now().duration_since(row.at).as_millis());
+            self.audit_lag
+                .store(u64::try_from(oldest).unwrap_or(0), Ordering::Relaxed);
             if rows.is_empty() || !self.has_audit_lease().await? {
                 return Ok(sealed);
             }
@@ -96,7 +103,8 @@ impl Flows {
             };
             let began = cursor.position();
             let rows = self.store.sealed_events(began, BATCH).await?;
-            let old = rows.iter().take_while(|sealed| sealed.row.at < before);
+            let rows = rows.iter().map(|(sealed, _)| sealed);
+            let old = rows.take_while(|sealed| sealed.row.at < before);
             for sealed in old {
                 if let Err(fault) = cursor.step(&self.ink, sealed) {
                     tracing::error!(%fault, "the audit log was tampered with; nothing is removed from there on");

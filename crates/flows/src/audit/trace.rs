@@ -28,6 +28,8 @@ pub struct Explained {
     pub user: Option<UserId>,
     /// The session itself; `None`: it was removed long after its end, or with its user.
     pub session: Option<Session>,
+    /// Whether it had expired by now.
+    pub expired: bool,
     /// What happened to it, oldest first.
     pub events: Vec<Event>,
 }
@@ -115,9 +117,12 @@ impl Flows {
             );
         }
         stored.sort_by_key(|event| (event.row.at, event.row.id));
+        let now = self.clock.now();
+        let over = |session: &Session| session.state.refresh_expires_at() <= now;
         Ok(Explained {
             id,
             user,
+            expired: session.as_ref().is_some_and(over),
             session,
             events: stored
                 .into_iter()

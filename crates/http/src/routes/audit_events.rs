@@ -8,7 +8,7 @@ use countersign_flows::{Event, EventFilter};
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub(crate) struct EventAnswer {
     erased: bool,
     /// What else there is to say.
     #[schema(value_type = Object)]
-    details: Box<RawValue>,
+    details: Value,
     /// Its place in the chain; `null` for about a second.
     #[schema(required = true)]
     position: Option<u64>,
@@ -82,8 +82,7 @@ impl From<Event> for EventAnswer {
             request_id: personal.request_id,
             erased: event.erased,
             // What somebody put there who changed the table may be no JSON.
-            details: RawValue::from_string(row.details)
-                .unwrap_or_else(|_| RawValue::NULL.to_owned()),
+            details: serde_json::from_str(&row.details).unwrap_or_default(),
             position: event.position,
         }
     }

@@ -48,6 +48,16 @@ impl Collector for Pulled {
             )?;
         }
         put(
+            "countersign_audit_events_waiting",
+            "Audit events that wait to be written",
+            &ConstGauge::new(figures.audit_waiting as u64),
+        )?;
+        put(
+            "countersign_audit_lag_seconds",
+            "How long the oldest audit event has waited for its place in the chain",
+            &ConstGauge::new(figures.audit_lag.as_secs_f64()),
+        )?;
+        put(
             "countersign_hashing_queue_length",
             "Passwords that wait to be hashed",
             &ConstGauge::new(hashing.waiting as u64),

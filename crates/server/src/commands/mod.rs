@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod audit;
 pub mod config;
 mod doctor;
 mod keys;
@@ -98,6 +99,7 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
             Command::Migrate { plan } => migrate::run(&settings, plan, output).await,
             Command::User(command) => user::run(&settings, command, output).await,
             Command::Session(command) => session::run(&settings, command, output).await,
+            Command::Audit(command) => audit::run(&settings, command, output).await,
             Command::Keys(command) => keys::run(&settings, command, output).await,
             // Answered above, without settings.
             _ => Ok(()),
