@@ -144,8 +144,10 @@ pub async fn sign_in_leaves_one_event<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(ended(&event), texts(&[]));
     assert_eq!(personal(&event), Some(signing_in.draft.personal.clone()));
 
-    let stale = a.open_session(&new_session(user.id, at(2)), &proof(2), &doing(2));
-    assert_eq!(stale.await.unwrap(), Opened::ProofStale);
+    let stale = a
+        .open_session(&new_session(user.id, at(2)), &proof(2), &doing(2))
+        .await;
+    assert_eq!(stale.unwrap(), Opened::ProofStale);
     count.none(&*b).await;
 }
 
@@ -321,17 +323,23 @@ pub async fn ending_sessions_leaves_one_event<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(session.ended_by, Some(ending.event()));
 
     // It has ended already, is somebody else's, or the actor is over.
-    let again = a.end_session(first, Some(user.id), reason, &doing(3));
-    assert_eq!(again.await.unwrap(), Ended::Ended(vec![]));
-    let foreign = a.end_session(rest[0], Some(stranger.id), reason, &doing(3));
-    assert_eq!(foreign.await.unwrap(), Ended::NotFound);
-    let dead = a.end_session(rest[0], Some(user.id), reason, &by(first, 3));
-    assert_eq!(dead.await.unwrap(), Ended::ActorEnded);
-    let dead = a.end_sessions(user.id, Scope::All, reason, &by(first, 3));
-    assert_eq!(dead.await.unwrap(), Ended::ActorEnded);
+    let again = a.end_session(first, Some(user.id), reason, &doing(3)).await;
+    assert_eq!(again.unwrap(), Ended::Ended(vec![]));
+    let foreign = a
+        .end_session(rest[0], Some(stranger.id), reason, &doing(3))
+        .await;
+    assert_eq!(foreign.unwrap(), Ended::NotFound);
+    let dead = a
+        .end_session(rest[0], Some(user.id), reason, &by(first, 3))
+        .await;
+    assert_eq!(dead.unwrap(), Ended::ActorEnded);
+    let dead = a
+        .end_sessions(user.id, Scope::All, reason, &by(first, 3))
+        .await;
+    assert_eq!(dead.unwrap(), Ended::ActorEnded);
     let gone = UserId::new(at(0), [99; 10]);
-    let unknown = a.end_sessions(gone, Scope::All, reason, &doing(3));
-    assert_eq!(unknown.await.unwrap(), Ended::NotFound);
+    let unknown = a.end_sessions(gone, Scope::All, reason, &doing(3)).await;
+    assert_eq!(unknown.unwrap(), Ended::NotFound);
     count.none(&*b).await;
     let kept = b.session(first).await.unwrap().unwrap();
     assert_eq!(kept.ended_by, Some(ending.event()));
@@ -506,8 +514,10 @@ pub async fn events_of_an_erased_user_lose_their_personal_part<S: Store>(a: Arc<
     let gone = b.delete_user(erased.id, None, &doing(5)).await.unwrap();
     assert_eq!(gone, Deleted::NotFound);
     let wrong = hash(9);
-    let conflict = b.delete_user(kept.id, Some(wrong.as_str()), &doing(5));
-    assert_eq!(conflict.await.unwrap(), Deleted::Conflict);
+    let conflict = b
+        .delete_user(kept.id, Some(wrong.as_str()), &doing(5))
+        .await;
+    assert_eq!(conflict.unwrap(), Deleted::Conflict);
     count.none(&*b).await;
     let deleting = doing(6);
     a.delete_user(kept.id, None, &deleting).await.unwrap();
@@ -734,9 +744,14 @@ fn mark(kind: MarkKind, position: u64, hash: Hash) -> Mark {
     ink().mark(kind, position, hash, at(1000))
 }
 
+async fn sealed_after<S: Store>(store: &S, after: u64, limit: u32) -> Vec<Sealed> {
+    let sealed = store.sealed_events(after, limit).await.unwrap();
+    sealed.into_iter().map(|(sealed, _)| sealed).collect()
+}
+
 /// The whole chain, whose every position and hash is right.
 async fn chain_of<S: Store>(store: &S) -> Vec<Sealed> {
-    let sealed = store.sealed_events(0, 10_000).await.unwrap();
+    let sealed = sealed_after(store, 0, 10_000).await;
     let mut hash = [0; 32];
     for (sealed, position) in sealed.iter().zip(1..) {
         hash = link(&hash, position, &sealed.row.digest());
@@ -777,10 +792,10 @@ pub async fn chain_says_how_far_it_goes<S: Store>(a: Arc<S>, b: Arc<S>) {
     let second = seal(&*b, 2).await;
     assert_eq!(a.chain().await.unwrap(), head(&second));
     assert_eq!(second.position, 3);
-    let behind = a.sealed_events(1, 1).await.unwrap();
+    let behind = sealed_after(&*a, 1, 1).await;
     assert_eq!(behind.len(), 1);
     assert_eq!(behind[0].position, 2);
-    assert!(a.sealed_events(3, 10).await.unwrap().is_empty());
+    assert!(sealed_after(&*a, 3, 10).await.is_empty());
 }
 
 pub async fn chain_goes_on_only_from_its_end<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -890,7 +905,7 @@ pub async fn cut_removes_what_it_says<S: Store>(a: Arc<S>, b: Arc<S>) {
     let cut = |n: usize| mark(MarkKind::Cut, n as u64, chain[n - 1].hash);
     assert!(b.cut_events(None, &cut(2)).await.unwrap());
     assert_eq!(a.chain().await.unwrap().cut, Some(cut(2)));
-    assert_eq!(a.sealed_events(0, 10).await.unwrap(), chain[2..]);
+    assert_eq!(sealed_after(&*a, 0, 10).await, chain[2..]);
     let left = |marks: Vec<Mark>| marks.iter().map(|mark| mark.position).collect::<Vec<_>>();
     assert_eq!(left(a.checkpoints(0, 10).await.unwrap()), [3, 4, 5]);
     // Only from the last cut on.
@@ -898,9 +913,9 @@ pub async fn cut_removes_what_it_says<S: Store>(a: Arc<S>, b: Arc<S>) {
         let done = b.cut_events(wrong.as_ref(), &cut(4)).await.unwrap();
         assert!(!done, "{wrong:?}");
     }
-    assert_eq!(a.sealed_events(0, 10).await.unwrap(), chain[2..]);
+    assert_eq!(sealed_after(&*a, 0, 10).await, chain[2..]);
     assert!(b.cut_events(Some(&cut(2)), &cut(4)).await.unwrap());
-    assert_eq!(a.sealed_events(0, 10).await.unwrap(), chain[4..]);
+    assert_eq!(sealed_after(&*a, 0, 10).await, chain[4..]);
     assert_eq!(a.chain().await.unwrap().cut, Some(cut(4)));
     // What has no place yet stays.
     let waiting = a.unsealed_events(10).await.unwrap();
@@ -923,6 +938,22 @@ pub async fn salts_are_the_users_own<S: Store>(a: Arc<S>, b: Arc<S>) {
         assert_eq!(stored.salt.as_ref(), Some(&user.audit_salt));
         assert_eq!(stored.row, ink().write(draft, Some(&user.audit_salt)));
     }
+}
+
+pub async fn sealed_events_come_with_their_salts<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let mut new = new_user(at(0));
+    new.audit_salt = Salt([51; 16]);
+    let user = create(&*a, &new, at(0)).await;
+    append(&*a, &[draft(1), about(user.id, 2)]).await;
+    seal(&*a, 10).await;
+    let salts = async || -> Vec<_> {
+        let sealed = b.sealed_events(0, 10).await.unwrap();
+        sealed.into_iter().map(|(_, salt)| salt).collect()
+    };
+    let own = Some(new.audit_salt);
+    assert_eq!(salts().await, [own.clone(), None, own]);
+    a.delete_user(user.id, None, &doing(3)).await.unwrap();
+    assert_eq!(salts().await, [None, None, None]);
 }
 
 /// What a moment is kept as.

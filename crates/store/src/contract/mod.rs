@@ -131,6 +131,7 @@ macro_rules! contract_cases {
             audit: checkpoints_are_kept_in_order;
             audit: cut_removes_what_it_says;
             audit: salts_are_the_users_own;
+            audit: sealed_events_come_with_their_salts;
             audit: times_are_whole_microseconds;
             housekeeping: one_holds_the_lease;
             housekeeping: one_of_eight_gets_a_free_lease;
