@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::Flows;
 use crate::hashing::HashingFigures;
+use crate::limits::LimitFigures;
 
 /// This instance at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +22,12 @@ pub struct Figures {
     pub signing_key_age: Option<SignedDuration>,
     /// The hashing threads.
     pub hashing: HashingFigures,
+    /// The limits, each by itself.
+    pub limits: [LimitFigures; 7],
+    /// How many keys of limits are counted in memory.
+    pub limit_keys_in_memory: usize,
+    /// How many places of limits were taken in memory because the store did not answer.
+    pub limits_without_store: u64,
 }
 
 impl Flows {
@@ -33,6 +40,9 @@ impl Flows {
             cached_tokens: self.token_cache.len(),
             signing_key_age: self.signing_key_age(),
             hashing: self.hashing.figures(),
+            limits: self.limiter.tallies.figures(),
+            limit_keys_in_memory: self.limiter.keys_in_memory(),
+            limits_without_store: self.limiter.without_store(),
         }
     }
 

@@ -7,6 +7,7 @@ mod limiter;
 mod memory;
 mod policy;
 mod standing;
+mod tallies;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 pub(crate) use limiter::Limiter;
 pub use policy::{Counting, LimitPolicy};
 pub use standing::{Counted, Limited, Standing};
+pub use tallies::LimitFigures;
 
 use limiter::{Limit, Who};
 
@@ -46,6 +48,7 @@ pub(crate) struct Held {
 }
 
 struct Place {
+    name: &'static str,
     key: LimitKey,
     rule: Rule,
     until: Timestamp,
@@ -124,12 +127,15 @@ impl Flows {
             let Some(rule) = rule else { continue };
             let key = self.limiter.key_of(name, who);
             let (taken, counted) = self.take(key, &rule, now).await;
-            match Standing::after(name, &rule, taken, now) {
+            let standing = Standing::after(name, &rule, taken, now);
+            self.limiter.count(name, standing.is_ok());
+            match standing {
                 Ok((standing, until)) => {
                     if name != ACCOUNT {
                         held.standing.get_or_insert(standing);
                     }
                     held.places.push(Place {
+                        name,
                         key,
                         rule,
                         until,
@@ -159,6 +165,9 @@ impl Flows {
                 }
             }
         }
+        if self.limiter.policy.shared == Counting::InStore {
+            self.limiter.without_store.fetch_add(1, Ordering::Relaxed);
+        }
         let taken = self.limiter.strict.take_now(key, rule, now);
         (taken, Counting::InMemory)
     }
@@ -174,12 +183,16 @@ impl Flows {
         };
         let now = self.cautious_now();
         for Place {
+            name,
             key,
             rule,
             until,
             counted,
         } in &held.places
         {
+            if let Some(tally) = self.limiter.tallies.of(name) {
+                tally.given_back.one_more();
+            }
             match counted {
                 Counting::InMemory => self
                     .limiter
