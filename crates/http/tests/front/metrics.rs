@@ -12,7 +12,7 @@ use crate::app::{App, Choices, PASSWORD, minutes, seconds};
 
 impl App {
     /// All figures.
-    async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let request = http::Request::get("/metrics").body(Body::empty()).unwrap();
         let response = self.operator.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
