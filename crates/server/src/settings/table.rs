@@ -40,7 +40,7 @@ impl Setting {
 
     /// Whether its value may never be shown.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret)
+        matches!(self.kind, Kind::Secret | Kind::Fields)
     }
 }
 
@@ -146,6 +146,16 @@ settings! {
             "How many refreshes are taken from each client address.";
         RATE_LIMIT_OTHER: Kind::Limit, Text("60000/1m"),
             "How many other requests with a token are taken from each client address; an API that asks for every request of its own needs many.";
+    }
+    "Traces" {
+        OTEL_EXPORTER_OTLP_ENDPOINT: Kind::Collector, Unset,
+            "The OpenTelemetry collector that is sent a span for each request, by OTLP over HTTP at `/v1/traces` below this URL; without one there are no spans.";
+        OTEL_EXPORTER_OTLP_HEADERS: Kind::Fields, Unset,
+            "Header fields of the requests to the collector, such as a key.";
+        OTEL_SERVICE_NAME: Kind::ServiceName, Text("countersign"),
+            "The name of this service in traces.";
+        OTEL_TRACES_SAMPLER_ARG: Kind::Share, Text("1"),
+            "The share of traces that is recorded, of those that begin here; of the others the caller decides.";
     }
 }
 
