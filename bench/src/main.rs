@@ -53,7 +53,7 @@ struct Arguments {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(4..=14))]
     rounds: u8,
     /// `HASH_LANES` of the server.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=6))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=6))]
     lanes: u8,
     /// Starts of which the median is printed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]

@@ -44,7 +44,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             refresh_grace: Duration::from_secs(30),
             password_hasher: PasswordHasher::Bcrypt { rounds: 12 },
             hash_workers: 3,
-            hash_lanes: 4,
+            hash_lanes: 6,
             hash_queue: Duration::from_secs(5),
             limits: LimitPolicy {
                 login: window(5, 900),
