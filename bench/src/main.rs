@@ -55,7 +55,7 @@ struct Arguments {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(4..=14))]
     rounds: u8,
     /// `HASH_LANES` of the server.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=6))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=6))]
     lanes: u8,
     /// Instead of all that: so many failed sign-ins of each kind in turns, and whether their times can be told apart.
     #[arg(long, value_parser = clap::value_parser!(u32).range(50..=1_000_000))]

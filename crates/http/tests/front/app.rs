@@ -53,7 +53,7 @@ impl Default for Choices {
         Self {
             algorithm: Algorithm::EdDsa,
             bcrypt_cost: 4,
-            hash_lanes: NonZeroUsize::new(4).unwrap(),
+            hash_lanes: NonZeroUsize::new(6).unwrap(),
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,

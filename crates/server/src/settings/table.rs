@@ -124,8 +124,8 @@ settings! {
             "How many lanes argon2id divides its memory into.";
         HASH_WORKERS: Kind::Number { min: 1, max: 1024, unit: "threads" }, Computed("the number of cores"),
             "How many threads hash passwords.";
-        HASH_LANES: Kind::Number { min: 1, max: 6, unit: "lanes" }, Text("4"),
-            "How many bcrypt hashes each thread computes side by side; more than 4 gain next to nothing, and 1 computes one after the other, by other code.";
+        HASH_LANES: Kind::Number { min: 1, max: 6, unit: "lanes" }, Text("6"),
+            "How many bcrypt hashes each thread computes side by side; 1 computes one after the other, by other code.";
         HASH_QUEUE_SECONDS: Kind::Number { min: 1, max: 60, unit: "seconds" }, Text("5"),
             "The longest wait for a hashing thread; a sign-in that would wait longer is refused with 503 at once.";
     }

@@ -45,7 +45,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             refresh_grace: Duration::from_secs(30),
             password_hasher: PasswordHasher::Bcrypt { rounds: 12 },
             hash_workers: 3,
-            hash_lanes: 4,
+            hash_lanes: 6,
             hash_queue: Duration::from_secs(5),
             audit_retention: Duration::from_secs(365 * 86_400),
             audit_refreshes: true,
