@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::Flows;
 use crate::hashing::HashingFigures;
+use crate::limits::LimitFigures;
 
 /// This instance at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,12 @@ pub struct Figures {
     pub audit_lag: Duration,
     /// The hashing threads.
     pub hashing: HashingFigures,
+    /// The limits, each by itself.
+    pub limits: [LimitFigures; 7],
+    /// How many keys of limits are counted in memory.
+    pub limit_keys_in_memory: usize,
+    /// How many places of limits were taken in memory because the store did not answer.
+    pub limits_without_store: u64,
 }
 
 impl Flows {
@@ -39,6 +46,9 @@ impl Flows {
             audit_waiting: self.recorder.waiting(),
             audit_lag: Duration::from_millis(self.audit_lag.load(Ordering::Relaxed)),
             hashing: self.hashing.figures(),
+            limits: self.limiter.tallies.figures(),
+            limit_keys_in_memory: self.limiter.keys_in_memory(),
+            limits_without_store: self.limiter.without_store(),
         }
     }
 

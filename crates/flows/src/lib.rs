@@ -53,7 +53,7 @@ pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
 pub use figures::Figures;
 pub use honour::Readiness;
-pub use limits::{Counted, Counting, LimitPolicy, Limited, Standing};
+pub use limits::{Counted, Counting, LimitFigures, LimitPolicy, Limited, Standing};
 pub use login::{Login, LoginError, SignedIn};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;

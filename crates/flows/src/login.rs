@@ -55,6 +55,13 @@ impl Flows {
     /// Signs a user in: proves the password, opens a session and signs its tokens. Only wrong passwords
     /// count; so a limit says how often somebody may be wrong.
     pub async fn login(&self, login: &Login, caller: &Caller) -> Counted<SignedIn, LoginError> {
+        // Before anything is counted or looked up: a flood shall cost the store nothing.
+        if let Err(overloaded) = self.hashing.admit(caller.block()) {
+            return Counted {
+                outcome: Err(Fault::from(overloaded).into()),
+                standing: None,
+            };
+        }
         let device = self.known_device(login, caller).await;
         let limits = self.limit_sign_in(&login.email, device, caller);
         self.counted(

@@ -25,3 +25,4 @@ pub use edge::{CorsOrigins, Edge, EdgeSettings};
 pub use openapi::openapi;
 pub use routes::{operator_router, public_router};
 pub use serve::{Limits, PeerAddress, serve};
+pub use sight::{Outlets, RequestSpan, Spans, TraceParent};

@@ -14,6 +14,8 @@ mod operator;
 mod output;
 mod process;
 pub mod settings;
+#[cfg_attr(not(feature = "otel"), path = "no_traces.rs")]
+mod traces;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;

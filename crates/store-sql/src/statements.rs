@@ -47,8 +47,8 @@ macro_rules! events {
             ", audit_events.position, users.audit_salt FROM audit_events \
              LEFT JOIN users ON users.id = audit_events.user_id WHERE ",
             $about,
-            "($1 IS NULL OR user_id = $1) AND ($2 IS NULL OR session_id = $2) \
-             AND ($3 IS NULL OR kind = $3) AND ($4 IS NULL OR address_tag = $4) \
+            "(user_id = $1 OR $1 IS NULL) AND (session_id = $2 OR $2 IS NULL) \
+             AND (kind = $3 OR $3 IS NULL) AND (address_tag = $4 OR $4 IS NULL) \
              AND at >= $5 AND at < $6 AND (at, audit_events.id) < ($7, $8) \
              ORDER BY at DESC, audit_events.id DESC LIMIT $9"
         )

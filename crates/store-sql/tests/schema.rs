@@ -186,7 +186,7 @@ async fn newer_schema_is_refused_in_one_sentence() {
         assert!(matches!(&refused, ConnectError::Schema(error) if newer(error)));
         let sentence = refused.to_string();
         assert!(
-            sentence.contains("schema 3") && !sentence.contains('\n'),
+            sentence.contains("schema 4") && !sentence.contains('\n'),
             "{sentence}"
         );
     }

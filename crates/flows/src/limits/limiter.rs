@@ -1,6 +1,6 @@
 //! Whom a limit counts, under which key.
 
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
 use countersign_domain::SessionId;
@@ -16,6 +16,7 @@ use quick_cache::sync::Cache;
 use super::memory::MemoryLimits;
 use super::policy::LimitPolicy;
 use super::standing::{Limited, Standing};
+use super::tallies::Tallies;
 
 /// How many keys are counted in memory at once, for the strict limits and for the generous ones:
 /// about 70 bytes each.
@@ -49,6 +50,9 @@ pub(crate) struct Limiter {
     generous: MemoryLimits,
     /// Keys that were refused, until when: what is in the audit log already.
     pub(super) refused: Cache<LimitKey, Timestamp>,
+    pub(crate) tallies: Tallies,
+    /// Places that were taken in memory because the store did not answer.
+    pub(super) without_store: AtomicU64,
     /// Until then the store is not asked, in milliseconds since the start of the process.
     pub(super) away_until: AtomicU64,
 }
@@ -62,6 +66,8 @@ impl Limiter {
             strict: MemoryLimits::new(KEYS),
             generous: MemoryLimits::new(KEYS),
             refused: Cache::new(REFUSED),
+            tallies: Tallies::default(),
+            without_store: AtomicU64::new(0),
             away_until: AtomicU64::new(0),
         }
     }
@@ -105,6 +111,28 @@ impl Limiter {
     ) -> Result<Option<Standing>, Limited> {
         let Some(rule) = rule else { return Ok(None) };
         let taken = self.generous.take_now(self.key_of(name, who), &rule, now);
-        Standing::after(name, &rule, taken, now).map(|(standing, _)| Some(standing))
+        let standing = Standing::after(name, &rule, taken, now);
+        self.count(name, standing.is_ok());
+        standing.map(|(standing, _)| Some(standing))
+    }
+
+    /// A place was asked for.
+    pub(super) fn count(&self, name: &str, taken: bool) {
+        if let Some(tally) = self.tallies.of(name) {
+            match taken {
+                true => tally.taken.one_more(),
+                false => tally.refused.one_more(),
+            }
+        }
+    }
+
+    /// How many keys are counted in memory.
+    pub(crate) fn keys_in_memory(&self) -> usize {
+        self.strict.len() + self.generous.len()
+    }
+
+    /// How many places were taken in memory because the store did not answer.
+    pub(crate) fn without_store(&self) -> u64 {
+        self.without_store.load(Ordering::Relaxed)
     }
 }

@@ -7,6 +7,7 @@ mod limiter;
 mod memory;
 mod policy;
 mod standing;
+mod tallies;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use jiff::Timestamp;
 pub(crate) use limiter::Limiter;
 pub use policy::{Counting, LimitPolicy};
 pub use standing::{Counted, Limited, Standing};
+pub use tallies::LimitFigures;
 
 use limiter::{Limit, Who};
 
@@ -48,6 +50,7 @@ pub(crate) struct Held {
 }
 
 struct Place {
+    name: &'static str,
     key: LimitKey,
     rule: Rule,
     until: Timestamp,
@@ -156,12 +159,15 @@ impl Flows {
             let Some(rule) = rule else { continue };
             let key = self.limiter.key_of(name, who);
             let (taken, counted) = self.take(key, &rule, now).await;
-            match Standing::after(name, &rule, taken, now) {
+            let standing = Standing::after(name, &rule, taken, now);
+            self.limiter.count(name, standing.is_ok());
+            match standing {
                 Ok((standing, until)) => {
                     if name != ACCOUNT {
                         held.standing.get_or_insert(standing);
                     }
                     held.places.push(Place {
+                        name,
                         key,
                         rule,
                         until,
@@ -192,6 +198,9 @@ impl Flows {
                 }
             }
         }
+        if self.limiter.policy.shared == Counting::InStore {
+            self.limiter.without_store.fetch_add(1, Ordering::Relaxed);
+        }
         let taken = self.limiter.strict.take_now(key, rule, now);
         (taken, Counting::InMemory)
     }
@@ -207,12 +216,16 @@ impl Flows {
         };
         let now = self.cautious_now();
         for Place {
+            name,
             key,
             rule,
             until,
             counted,
         } in &held.places
         {
+            if let Some(tally) = self.limiter.tallies.of(name) {
+                tally.given_back.one_more();
+            }
             match counted {
                 Counting::InMemory => self
                     .limiter

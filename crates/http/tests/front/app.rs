@@ -14,7 +14,7 @@ use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
 use countersign_flows::{Caller, Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
 use countersign_http::{
-    CorsOrigins, Edge, EdgeSettings, TrustedProxies, operator_router, public_router,
+    CorsOrigins, Edge, EdgeSettings, Outlets, Spans, TrustedProxies, operator_router, public_router,
 };
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
@@ -44,6 +44,8 @@ pub(crate) struct Choices {
     /// None at all, since every test comes from one address; those about limits choose some.
     pub(crate) limits: LimitPolicy,
     pub(crate) issuer: &'static str,
+    /// Who takes spans.
+    pub(crate) spans: Option<Arc<dyn Spans>>,
 }
 
 impl Default for Choices {
@@ -51,7 +53,7 @@ impl Default for Choices {
         Self {
             algorithm: Algorithm::EdDsa,
             bcrypt_cost: 4,
-            hash_lanes: NonZeroUsize::new(4).unwrap(),
+            hash_lanes: NonZeroUsize::new(6).unwrap(),
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,
@@ -59,6 +61,7 @@ impl Default for Choices {
             access_lifetime: minutes(15),
             limits: LimitPolicy::default(),
             issuer: "https://auth.example.org",
+            spans: None,
         }
     }
 }
@@ -130,7 +133,11 @@ impl App {
         };
         let mut registry = Registry::default();
         store.register(&mut registry);
-        let edge = Edge::with_registry(flows.clone(), settings, registry);
+        let outlets = Outlets {
+            registry,
+            spans: choices.spans,
+        };
+        let edge = Edge::with_outlets(flows.clone(), settings, outlets);
         Ok(Self {
             router: public_router(edge.clone()),
             operator: operator_router(edge),

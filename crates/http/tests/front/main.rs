@@ -30,4 +30,5 @@ mod request_log;
 mod reuse;
 mod routes;
 mod signing_keys;
+mod spans;
 mod trouble;

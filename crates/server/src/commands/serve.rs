@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use countersign_flows::{Flows, Role};
 use countersign_http::{
-    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
-    public_router,
+    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
+    operator_router, public_router,
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -22,6 +22,7 @@ use crate::failure::Failure;
 use crate::logging;
 use crate::process::Process;
 use crate::settings::{CorsOrigins, Loaded, Settings, Signing};
+use crate::traces::{SpanFigures, Traces};
 
 /// One sign-in should not take longer than this.
 pub(super) const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
@@ -42,6 +43,9 @@ const LAST_EVENTS: Duration = Duration::from_secs(5);
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
+/// How long it waits for the collector to take the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
 /// How often events get their places in the audit log's chain.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
 
@@ -56,6 +60,12 @@ const OWN: [&str; 4] = [
 pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let mut settings = loaded.settings.clone();
     let request_log = logging::start(&settings);
+    let span_figures = SpanFigures::default();
+    let traces = settings
+        .traces
+        .as_ref()
+        .map(|traces| Traces::start(traces, span_figures.clone()));
+    let traces = traces.transpose()?.map(Arc::new);
     let public = bind("COUNTERSIGN_ADDR", settings.addr).await?;
     let operator = match settings.ops_addr {
         Some(addr) => Some(bind("COUNTERSIGN_OPS_ADDR", addr).await?),
@@ -88,7 +98,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     store.register(&mut registry);
     registry.register_collector(Box::new(Process));
     registry.register_collector(Box::new(request_log.clone()));
-    let edge = Edge::with_registry(Arc::clone(&flows), edge_settings(&settings), registry);
+    span_figures.register(&mut registry);
+    let spans = traces.clone().map(|traces| traces as Arc<dyn Spans>);
+    let outlets = Outlets { registry, spans };
+    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings(&settings), outlets);
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
@@ -117,6 +130,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     last_events(&flows).await;
     measuring.abort();
     store.close().await;
+    if let Some(traces) = traces {
+        // It blocks; a panic in it is logged where it happens.
+        let _ = tokio::task::spawn_blocking(move || traces.stop(LAST_SPANS)).await;
+    }
     request_log.flush(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
