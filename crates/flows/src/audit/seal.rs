@@ -1,12 +1,12 @@
 use std::sync::atomic::Ordering;
 
-use countersign_domain::audit::{Cursor, MarkKind, link};
+use countersign_domain::audit::{By, Cursor, Kind, MarkKind, link};
 use countersign_domain::rotation::later;
 use countersign_store::{Link, StoreError};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::Flows;
 use crate::fault::Fault;
+use crate::{Caller, Flows};
 
 const LEASE: &str = "audit";
 
@@ -103,6 +103,17 @@ impl Flows {
         before: Timestamp,
         batches: usize,
     ) -> Result<usize, Fault> {
+        let removed = self.cut_batches(before, batches).await?;
+        if removed > 0 {
+            let by = By::Server;
+            let mut draft = self.draft(Kind::AuditCut, by, &Caller::server(), self.clock.now());
+            draft.details.insert("removed".to_owned(), removed.into());
+            self.record(draft).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn cut_batches(&self, before: Timestamp, batches: usize) -> Result<usize, Fault> {
         let mut removed = 0;
         for _ in 0..batches {
             let cut = self.store.chain().await?.cut;

@@ -181,13 +181,15 @@ pub fn plan(log: &Log, edit: &Edit) -> Option<(String, Fault)> {
             (sql, Fault::Foreign { id })
         }
         Edit::MoveBehind(index) => {
-            let position = pick(index)?.position;
-            let sql = format!(
-                "UPDATE audit_events SET position = {} {}",
-                end + 5,
-                at(position)
-            );
-            (sql, missing(position))
+            let (from, id) = (pick(index)?.position, pick(index)?.row.id);
+            let position = end + 5;
+            let sql = format!("UPDATE audit_events SET position = {position} {}", at(from));
+            // Of the last one it shows first where it is, not where it was.
+            let fault = match from == end {
+                true => Fault::Beyond { position, id },
+                false => missing(from),
+            };
+            (sql, fault)
         }
         Edit::MoveBefore(index, n) => {
             let sealed = pick(index)?;

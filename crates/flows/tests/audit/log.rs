@@ -71,7 +71,7 @@ impl Log {
     pub async fn build(fresh: Fresh, shape: &Shape) -> Self {
         let store = fresh.connect().await;
         store.migrate().await.unwrap();
-        let flows = open(&store).await;
+        let flows = open(&store, 1).await;
         let ink = ink(SECRET);
         let raw = Raw::connect(&fresh.database).await;
         let (user, erased) = (user(&store, &ink, 1).await, user(&store, &ink, 2).await);
@@ -124,7 +124,7 @@ impl Log {
 
     /// One more instance over the database.
     pub async fn another(&self) -> Flows {
-        open(&self.fresh.connect().await).await
+        open(&self.fresh.connect().await, 2).await
     }
 
     /// An event of each sort in turn: about somebody, about somebody who will be erased, about nobody.
@@ -257,7 +257,7 @@ async fn user(store: &SqlStore, ink: &Arc<Ink>, n: u8) -> UserId {
     id
 }
 
-async fn open(store: &SqlStore) -> Flows {
+async fn open(store: &SqlStore, seed: u64) -> Flows {
     let days = |days: i64| SignedDuration::from_hours(24 * days);
     let policy = Policy {
         issuer: "https://auth.example.org".to_owned(),
@@ -277,7 +277,7 @@ async fn open(store: &SqlStore) -> Flows {
         Role::Operator,
         Arc::new(store.clone()),
         Arc::new(ManualClock::new(at(2000))),
-        Arc::new(SeededRandom::new(1)),
+        Arc::new(SeededRandom::new(seed)),
         policy,
         Secrets {
             root: RootSecret::new(vec![SECRET; 32]),
@@ -313,14 +313,13 @@ impl Raw {
 
     /// Runs statements, all or none.
     pub async fn run(&mut self, sql: &str) {
-        let sql = AssertSqlSafe(format!("BEGIN; {sql}; COMMIT;"));
+        let all = format!("BEGIN; {sql}; COMMIT;");
+        let statements = sqlx::raw_sql(AssertSqlSafe(all));
         let outcome = match self {
-            Self::Sqlite(connection) => sqlx::raw_sql(sql.clone()).execute(connection).await.err(),
-            Self::Postgres(connection) => {
-                sqlx::raw_sql(sql.clone()).execute(connection).await.err()
-            }
+            Self::Sqlite(connection) => statements.execute(connection).await.err(),
+            Self::Postgres(connection) => statements.execute(connection).await.err(),
         };
-        assert!(outcome.is_none(), "{outcome:?} after {}", sql.0);
+        assert!(outcome.is_none(), "{outcome:?} after {sql}");
     }
 
     /// How bytes are written in a statement.
