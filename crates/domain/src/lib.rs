@@ -16,5 +16,6 @@ pub mod password;
 pub mod refresh_token;
 pub mod root_secret;
 pub mod rotation;
+pub mod security_events;
 
 pub use ids::{EventId, SessionId, UserId};

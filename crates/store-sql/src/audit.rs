@@ -105,6 +105,15 @@ impl Audit for SqlStore {
         })?)
     }
 
+    async fn stray_event(&self, through: u64) -> Result<Option<EventId>, StoreError> {
+        let rows = self
+            .read("stray_event", statements::EVENT_STRAY, vec![place(through)])
+            .await?;
+        Ok(records::first(&rows, |row| {
+            row.columns().take().map(EventId)
+        })?)
+    }
+
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Mark>, StoreError> {
         let values = vec![place(after), records::limit(limit)];
         let rows = self

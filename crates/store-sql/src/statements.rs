@@ -202,6 +202,7 @@ statements! {
          ORDER BY id LIMIT $1";
     EVENTS_SEALED = "SELECT ", event!(), ", audit_events.position, audit_events.hash, users.audit_salt \
          FROM audit_events LEFT JOIN users ON users.id = audit_events.user_id WHERE position > $1 ORDER BY position LIMIT $2";
+    EVENT_STRAY = "SELECT id FROM audit_events WHERE position <= $1 ORDER BY position LIMIT 1";
     /// An erased user's addresses are not found any more.
     EVENTS_FORGET_ADDRESSES = "UPDATE audit_events SET address_tag = NULL \
          WHERE user_id = $1 AND address_tag IS NOT NULL RETURNING id";

@@ -97,6 +97,9 @@ pub trait Audit {
         limit: u32,
     ) -> Result<Vec<(Sealed, Option<Salt>)>, StoreError>;
 
+    /// An event that claims a position up to `through`, where none is left: one that somebody else put there.
+    async fn stray_event(&self, through: u64) -> Result<Option<EventId>, StoreError>;
+
     /// The checkpoints behind a position, in order; at most `limit`.
     async fn checkpoints(&self, after: u64, limit: u32) -> Result<Vec<Mark>, StoreError>;
 

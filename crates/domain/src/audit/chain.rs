@@ -151,6 +151,16 @@ pub enum Fault {
         /// Its id.
         id: crate::EventId,
     },
+    /// An event claims a place where none is: before the first one, or among those that were cut off.
+    Stray {
+        /// Its id.
+        id: crate::EventId,
+    },
+    /// The event cannot even be read, so it was changed.
+    Unreadable {
+        /// Where it is.
+        position: u64,
+    },
     /// A mark is missing, was changed, or contradicts the chain.
     Mark {
         /// What it says.
@@ -178,6 +188,10 @@ impl fmt::Display for Fault {
                 write!(f, "event {position} ({id}) stands behind the signed end")
             }
             Self::Foreign { id } => write!(f, "event {id} was not written by this installation"),
+            Self::Stray { id } => write!(f, "event {id} claims a place where none is left"),
+            Self::Unreadable { position } => {
+                write!(f, "event {position} was changed: it cannot even be read")
+            }
             Self::Mark { kind, position } => {
                 write!(
                     f,

@@ -120,6 +120,16 @@ impl Ink {
         serde_json::from_slice(text).ok()
     }
 
+    /// Whether the event can be read, unless its user was erased, and is found by the address that it tells of. The tag is
+    /// not under the MAC, so this has to be asked besides [`Ink::wrote`].
+    pub fn agrees(&self, row: &Row, salt: Option<&Salt>) -> bool {
+        let personal = self.read(row, salt);
+        let erased = row.user.is_some() && salt.is_none();
+        let readable = personal.is_some() || row.personal.is_empty() || erased;
+        let address = personal.and_then(|personal| personal.ip);
+        readable && row.address == address.map(|ip| self.tag(ip))
+    }
+
     /// By what events from this address, or from its block, are found.
     pub fn tag(&self, ip: IpAddr) -> AddressTag {
         let mut tag = [0; 16];

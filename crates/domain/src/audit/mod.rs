@@ -13,6 +13,8 @@ mod chain;
 mod event;
 mod ink;
 mod kind;
+#[cfg(test)]
+mod tests;
 
 pub use chain::{Cursor, Fault, Hash, Mark, MarkKind, Sealed, link};
 pub use event::{By, Details, Draft, Personal, Row};

@@ -1,4 +1,5 @@
 use countersign_domain::audit::{Cursor, Fault as ChainFault, Hash, Mark};
+use countersign_store::{Chain, StoreError};
 
 use crate::Flows;
 use crate::fault::Fault;
@@ -47,17 +48,52 @@ impl Flows {
     /// Walks through the whole log and checks every event, every checkpoint and the end. `anchor` is a position and the hash
     /// there as somebody noted them elsewhere, which finds also a log that was put back as a whole to an earlier state.
     pub async fn verify_audit(&self, anchor: Option<(u64, Hash)>) -> Result<Verified, VerifyError> {
+        loop {
+            let chain = self.store.chain().await.map_err(Fault::from)?;
+            let outcome = self.walk(&chain, anchor).await;
+            if let Err(VerifyError::Tampered(_)) = &outcome {
+                let now = self.store.chain().await.map_err(Fault::from)?;
+                if now.cut != chain.cut {
+                    // A server has removed what the walk was looking for.
+                    continue;
+                }
+            }
+            return outcome;
+        }
+    }
+
+    async fn walk(
+        &self,
+        chain: &Chain,
+        anchor: Option<(u64, Hash)>,
+    ) -> Result<Verified, VerifyError> {
         let store = &self.store;
-        let chain = store.chain().await.map_err(Fault::from)?;
         let mut cursor = Cursor::begin(&self.ink, chain.cut.as_ref())?;
         let cut = cursor.position();
+        if let Some(id) = store.stray_event(cut).await.map_err(Fault::from)? {
+            return Err(ChainFault::Stray { id }.into());
+        }
         let mut checkpoints = Checkpoints::new(cut);
+        // What was noted of a place before the cut cannot be compared with anything any more.
         let mut anchored = anchor.is_none_or(|(position, _)| position <= cut);
+        if anchor.is_some_and(|(position, hash)| position == cut && hash != cursor.hash()) {
+            return Err(VerifyError::Anchor(cut));
+        }
+        let mut page_size = PAGE;
         loop {
-            let page = store.sealed_events(cursor.position(), PAGE);
-            let page = page.await.map_err(Fault::from)?;
-            let last = page.len() < PAGE as usize;
-            for (sealed, _) in &page {
+            let page = match store.sealed_events(cursor.position(), page_size).await {
+                Err(StoreError::Corrupt(_)) if page_size == 1 => {
+                    let position = cursor.position() + 1;
+                    return Err(ChainFault::Unreadable { position }.into());
+                }
+                Err(StoreError::Corrupt(_)) => {
+                    page_size = 1;
+                    continue;
+                }
+                page => page.map_err(Fault::from)?,
+            };
+            let last = page.len() < page_size as usize;
+            for (sealed, salt) in &page {
                 let past = chain
                     .head
                     .as_ref()
@@ -70,6 +106,10 @@ impl Flows {
                     break;
                 }
                 cursor.step(&self.ink, sealed)?;
+                if !self.ink.agrees(&sealed.row, salt.as_ref()) {
+                    let (position, id) = (sealed.position, sealed.row.id);
+                    return Err(ChainFault::Changed { position, id }.into());
+                }
                 checkpoints.pass(self, &cursor).await?;
                 if let Some((position, hash)) = anchor
                     && position == cursor.position()
@@ -89,7 +129,7 @@ impl Flows {
             }
         }
         cursor.end(&self.ink, chain.head.as_ref())?;
-        checkpoints.end(self, &cursor).await?;
+        checkpoints.end(self).await?;
         if let (false, Some((position, _))) = (anchored, anchor) {
             return Err(VerifyError::Anchor(position));
         }
@@ -156,12 +196,11 @@ impl Checkpoints {
     }
 
     /// One that lies behind the end contradicts it, unless the log has grown since.
-    async fn end(&mut self, flows: &Flows, cursor: &Cursor) -> Result<(), VerifyError> {
+    async fn end(&mut self, flows: &Flows) -> Result<(), VerifyError> {
         self.fill(flows).await?;
         match self.ahead.front() {
             Some(mark) if !flows.was_sealed_meanwhile(mark.position).await? => {
                 let (kind, position) = (mark.kind, mark.position);
-                let _ = cursor;
                 Err(ChainFault::Mark { kind, position }.into())
             }
             _ => Ok(()),

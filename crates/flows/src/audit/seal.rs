@@ -1,12 +1,12 @@
 use std::sync::atomic::Ordering;
 
-use countersign_domain::audit::{Cursor, MarkKind, link};
+use countersign_domain::audit::{By, Cursor, Kind, MarkKind, link};
 use countersign_domain::rotation::later;
-use countersign_store::Link;
+use countersign_store::{Link, StoreError};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::Flows;
 use crate::fault::Fault;
+use crate::{Caller, Flows};
 
 const LEASE: &str = "audit";
 
@@ -18,6 +18,8 @@ const BATCH: u32 = 500;
 
 /// How often the chain leaves a mark that may be kept elsewhere, in events.
 const CHECKPOINT_EVERY: u64 = 1000;
+
+const FORGED_END: &str = "the end of the audit log was changed: see `countersign audit verify`";
 
 impl Flows {
     /// Gives the events that have none their places in the chain, unless another instance is at it, and answers
@@ -35,6 +37,13 @@ impl Flows {
                 return Ok(sealed);
             }
             let head = self.store.chain().await?.head;
+            // Signing what goes on from there would make a forged end a genuine one.
+            if head
+                .as_ref()
+                .is_some_and(|head| !self.ink.signed(head, MarkKind::Head))
+            {
+                return Err(StoreError::Corrupt(FORGED_END.to_owned()).into());
+            }
             let (mut position, mut hash) = match &head {
                 Some(head) => (head.position, head.hash),
                 None => (0, [0; 32]),
@@ -94,6 +103,17 @@ impl Flows {
         before: Timestamp,
         batches: usize,
     ) -> Result<usize, Fault> {
+        let removed = self.cut_batches(before, batches).await?;
+        if removed > 0 {
+            let by = By::Server;
+            let mut draft = self.draft(Kind::AuditCut, by, &Caller::server(), self.clock.now());
+            draft.details.insert("removed".to_owned(), removed.into());
+            self.record(draft).await?;
+        }
+        Ok(removed)
+    }
+
+    async fn cut_batches(&self, before: Timestamp, batches: usize) -> Result<usize, Fault> {
         let mut removed = 0;
         for _ in 0..batches {
             let cut = self.store.chain().await?.cut;

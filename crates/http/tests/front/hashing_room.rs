@@ -28,7 +28,7 @@ async fn app(wait: Duration) -> App {
 }
 
 /// Puts a task of nobody's at the front.
-async fn occupy(app: &App) -> tokio::task::JoinHandle<()> {
+pub(crate) async fn occupy(app: &App) -> tokio::task::JoinHandle<()> {
     let flows = app.flows.clone();
     let task = tokio::spawn(async move {
         let somebody = PresentedPassword::new("somebody");

@@ -29,6 +29,7 @@ mod rehash;
 mod request_log;
 mod reuse;
 mod routes;
+mod security_events;
 mod signing_keys;
 mod spans;
 mod trouble;

@@ -33,7 +33,8 @@ pub(super) const DIALECT: Dialect = Dialect {
     seal_events: "UPDATE audit_events SET position = link.value ->> 'position', \
             hash = unhex(link.value ->> 'hash') \
         FROM json_each($1) AS link \
-        WHERE id = unhex(link.value ->> 'id') AND audit_events.position IS NULL RETURNING id",
+        WHERE audit_events.id = unhex(link.value ->> 'id') AND audit_events.position IS NULL \
+        RETURNING audit_events.id",
     audit_salts: "SELECT id, audit_salt FROM users WHERE audit_salt IS NOT NULL \
         AND id IN (SELECT unhex(value) FROM json_each($1))",
 };
