@@ -55,7 +55,7 @@ async fn with_users() -> App {
     let app = app.await;
     app.register("ada@example.org").await;
     app.register("disabled@example.org").await;
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let disabled = users.get_by_email("disabled@example.org").await.unwrap();
     let change = UserChange {
         disabled: Some(true),
