@@ -184,6 +184,8 @@ impl Flows {
         match self.store.open_session(&session, &proof, &act).await? {
             Opened::Opened(session, announcements) => {
                 self.honour(&announcements);
+                // Hashing took a while. A token of now with the roles of then would outlive a change of them.
+                let user = self.store.user(user.id).await?.unwrap_or(user);
                 let device = device.unwrap_or_else(|| self.device_key.new_id(session.id));
                 let hash = match &proof.rehash {
                     Some(rehash) => rehash.as_str(),
