@@ -49,9 +49,12 @@ impl App {
     }
 }
 
+/// The kinds of events, sorted: those of one moment are in no particular order.
 fn kinds(items: &[Value]) -> Vec<&str> {
     let kinds = items.iter().map(|item| item["kind"].as_str().unwrap());
-    kinds.collect()
+    let mut kinds: Vec<_> = kinds.collect();
+    kinds.sort_unstable();
+    kinds
 }
 
 #[tokio::test]
@@ -107,7 +110,9 @@ async fn an_event_says_who_from_where_and_how() {
         .header(http::HeaderName::from_static("x-request-id"), "the-request");
     assert_eq!(wrong.send().await.status, 401);
     let items = app.items(&admin, "?kind=login.failed").await;
-    let [item] = &items[..] else { panic!("{items:?}") };
+    let [item] = &items[..] else {
+        panic!("{items:?}")
+    };
     assert_eq!(item["outcome"], "failure");
     assert_eq!(item["reason"], "invalid_credentials");
     assert_eq!(item["by"], "anybody");
@@ -150,18 +155,19 @@ async fn filters() {
     let items = app.items(&admin, &format!("?user_id={id}")).await;
     assert_eq!(
         kinds(&items),
-        ["token.refreshed", "login.succeeded", "user.registered"]
+        ["login.succeeded", "token.refreshed", "user.registered"]
     );
     let session = items[0]["session_id"].as_str().unwrap().to_owned();
     let items = app.items(&admin, &format!("?session_id={session}")).await;
-    assert_eq!(kinds(&items), ["token.refreshed", "login.succeeded"]);
+    assert_eq!(kinds(&items), ["login.succeeded", "token.refreshed"]);
     let items = app.items(&admin, "?ip=2001:db8::abcd").await;
     assert_eq!(kinds(&items), ["login.failed"; 2]);
     assert_eq!(app.items(&admin, "?ip=192.0.2.1").await, [Value::Null; 0]);
     let from_here = app.items(&admin, "?ip=203.0.113.7").await;
     let mapped = app.items(&admin, "?ip=::ffff:203.0.113.7").await;
     assert_eq!(from_here, mapped);
-    assert!(kinds(&from_here).contains(&"login.succeeded"));
+    let here = kinds(&from_here);
+    assert!(here.contains(&"login.succeeded") && !here.contains(&"token.refreshed"));
     let query = "?from=2027-01-15T08:00:11Z&to=2027-01-15T08:00:21Z";
     let items = app.items(&admin, query).await;
     assert_eq!(kinds(&items), ["login.succeeded", "user.registered"]);
@@ -188,7 +194,10 @@ async fn pages() {
     let all = app.items(&admin, "?kind=login.failed").await;
     assert_eq!(all.len(), 7);
     let times: Vec<_> = all.iter().map(|item| item["at"].to_string()).collect();
-    assert!(times.is_sorted_by(|newer, older| newer >= older), "{times:?}");
+    assert!(
+        times.is_sorted_by(|newer, older| newer >= older),
+        "{times:?}"
+    );
     for limit in [1, 2, 3, 7, 200] {
         let mut found = Vec::new();
         let mut query = format!("?kind=login.failed&limit={limit}");
@@ -197,7 +206,9 @@ async fn pages() {
             let items = page["items"].as_array().unwrap();
             assert!(items.len() <= limit);
             found.extend(items.iter().cloned());
-            let Some(cursor) = page["next_cursor"].as_str() else { break };
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                break;
+            };
             assert_eq!(items.len(), limit);
             query = format!("?kind=login.failed&limit={limit}&cursor={cursor}");
         }
@@ -253,10 +264,10 @@ async fn of_an_erased_user_only_the_bare_events_are_left() {
     app.flows.seal_audit().await.unwrap();
     let after = app.items(&admin, &query).await;
     let expected = [
-        "user.deleted",
-        "token.refreshed",
         "login.failed",
         "login.succeeded",
+        "token.refreshed",
+        "user.deleted",
         "user.registered",
     ];
     assert_eq!(kinds(&after), expected);
@@ -267,7 +278,9 @@ async fn of_an_erased_user_only_the_bare_events_are_left() {
         }
     }
     let from_there = app.items(&admin, "?ip=203.0.113.7").await;
-    let of_others = from_there.iter().all(|item| item["user_id"] != id.to_string());
+    let of_others = from_there
+        .iter()
+        .all(|item| item["user_id"] != id.to_string());
     assert!(of_others && !from_there.is_empty());
     assert!(app.flows.verify_audit(None).await.is_ok());
 }
