@@ -92,7 +92,7 @@ impl Flows {
             .token_cache
             .verify(&self.verifier, ring.verification(), token, now.as_second())
             .map_err(|refusal| match refusal {
-                Refusal::Expired => self.expired(ring.verification(), token),
+                Refusal::Expired | Refusal::TooOld => self.expired(ring.verification(), token),
                 other => TokenRefusal::Invalid(other),
             })?;
         match self.revocations.find(&claims) {

@@ -41,7 +41,10 @@ impl Flows {
             self.try_delete_account(who, password, caller),
             |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),
-                Err(DeleteAccountError::WrongPassword) => Effect::Counts,
+                Err(
+                    DeleteAccountError::WrongPassword
+                    | DeleteAccountError::Fault(Fault::Unrecorded(_)),
+                ) => Effect::Counts,
                 Err(_) => Effect::GiveBack(Return::Unused),
             },
         )
@@ -73,6 +76,7 @@ impl Flows {
         match deleting.await.map_err(Fault::from)? {
             Deleted::Deleted(announcements) => {
                 self.honour(&announcements);
+                self.forget_addresses(who.user()).await;
                 tracing::info!(user = %who.user(), request_id = caller.request_id, "account deleted");
                 Ok(())
             }

@@ -111,6 +111,8 @@ pub struct Flows {
     audit_lease: tokio::sync::Mutex<Option<Timestamp>>,
     /// How long the oldest event has waited for its place, in milliseconds, when that was last looked at.
     audit_lag: AtomicU64,
+    /// The furthest end of the chain that this process has seen.
+    audit_sealed: AtomicU64,
     /// Sessions whose expiry was recorded a short while ago.
     expiries: Cache<EventId, ()>,
     hs256: Option<keys::SigningSecret>,

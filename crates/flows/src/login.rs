@@ -70,7 +70,9 @@ impl Flows {
             self.try_login(login, device, caller),
             |outcome| match outcome {
                 Ok(_) | Err(LoginError::AccountDisabled) => Effect::GiveBack(Return::Right),
-                Err(LoginError::InvalidCredentials) => Effect::Counts,
+                Err(LoginError::InvalidCredentials | LoginError::Fault(Fault::Unrecorded(_))) => {
+                    Effect::Counts
+                }
                 Err(LoginError::Fault(_)) => Effect::GiveBack(Return::Unused),
             },
         )
@@ -137,7 +139,7 @@ impl Flows {
     ) -> Result<(), Fault> {
         let mut draft = self.draft(Kind::LoginFailed, By::Anybody, caller, self.clock.now());
         (draft.user, draft.reason) = (user, Some(reason));
-        self.record(draft).await
+        self.record_refusal(draft).await
     }
 
     /// `None`: the credentials changed since they were read.

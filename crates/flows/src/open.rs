@@ -109,6 +109,7 @@ impl Flows {
             ink,
             audit_lease: tokio::sync::Mutex::default(),
             audit_lag: AtomicU64::new(0),
+            audit_sealed: AtomicU64::new(0),
             expiries: Cache::new(EXPIRIES),
             store,
             clock,

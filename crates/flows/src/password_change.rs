@@ -51,7 +51,10 @@ impl Flows {
             self.try_change_password(who, change, caller),
             |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),
-                Err(PasswordChangeError::WrongPassword) => Effect::Counts,
+                Err(
+                    PasswordChangeError::WrongPassword
+                    | PasswordChangeError::Fault(Fault::Unrecorded(_)),
+                ) => Effect::Counts,
                 Err(_) => Effect::GiveBack(Return::Unused),
             },
         )

@@ -239,6 +239,7 @@ impl UserService<'_> {
         match deleting.await? {
             Deleted::Deleted(announcements) => {
                 flows.honour(&announcements);
+                flows.forget_addresses(id).await;
                 Ok(true)
             }
             _ => Ok(false),

@@ -9,6 +9,7 @@ use countersign_flows::{
     DeleteAccountError, Fault, FieldError, LoginError, LogoutError, PasswordChangeError,
     ProfileError, RefreshError, RegistrationError, SessionError, TokenRefusal, Trace,
 };
+use countersign_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -318,11 +319,10 @@ impl From<Fault> for Problem {
             Fault::Limited(limited) => {
                 Self::from(&RATE_LIMITED).retry_after(limited.standing.reset)
             }
-            Fault::Store(countersign_store::StoreError::Unavailable(reason)) => {
-                Self::from(&UNAVAILABLE)
-                    .retry_after(STORE_RETRY)
-                    .because(reason)
-            }
+            Fault::Store(StoreError::Unavailable(reason))
+            | Fault::Unrecorded(StoreError::Unavailable(reason)) => Self::from(&UNAVAILABLE)
+                .retry_after(STORE_RETRY)
+                .because(reason),
             fault => Self::from(&INTERNAL).because(fault),
         }
     }

@@ -10,6 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::driver::{self, Columns, Db, DbError, Tx, Value, Verdict};
+use crate::users::{FORGOTTEN_AT_ONCE, forgotten};
 use crate::{SqlStore, records, statements};
 
 /// Where the head and the cut are kept.
@@ -18,7 +19,9 @@ const ENDS_SLOT: i64 = 0;
 #[async_trait]
 impl Audit for SqlStore {
     async fn append_events(&self, drafts: &[Draft], ink: &Arc<Ink>) -> Result<(), StoreError> {
-        let (drafts, ink) = (drafts.to_vec(), Arc::clone(ink));
+        let (mut drafts, ink) = (drafts.to_vec(), Arc::clone(ink));
+        // In one order, so that two who write the same events do not wait for each other in a circle.
+        drafts.sort_by_key(|draft| draft.id);
         self.detached("append_events", |db| async move {
             let mut tx = db.begin().await?;
             let salts = salts(&db, &mut tx, &drafts).await?;
@@ -48,8 +51,25 @@ impl Audit for SqlStore {
         Ok(records::all(&rows, stored)?)
     }
 
-    async fn unsealed_events(&self, limit: u32) -> Result<Vec<Row>, StoreError> {
-        let values = vec![records::limit(limit)];
+    async fn forget_addresses(&self, user: UserId) -> Result<bool, StoreError> {
+        let values = forgotten(user);
+        let rows = self
+            .write(
+                "forget_addresses",
+                statements::EVENTS_FORGET_ADDRESSES,
+                values,
+            )
+            .await?;
+        Ok(rows.len() >= FORGOTTEN_AT_ONCE as usize)
+    }
+
+    async fn unsealed_events(
+        &self,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        let after = after.map_or(Uuid::nil(), |id| id.0);
+        let values = vec![after.into(), records::limit(limit)];
         let rows = self
             .read("unsealed_events", statements::EVENTS_UNSEALED, values)
             .await?;
@@ -171,9 +191,7 @@ pub(crate) async fn append(tx: &mut Tx, rows: &[Row]) -> Result<(), DbError> {
 /// who is erased meanwhile either waits for it, or is gone already.
 async fn salts(db: &Db, tx: &mut Tx, drafts: &[Draft]) -> Result<HashMap<UserId, Salt>, DbError> {
     let users: HashSet<_> = drafts.iter().filter_map(|draft| draft.user).collect();
-    if users.is_empty() {
-        return Ok(HashMap::new());
-    }
+    // Asked also where there is nobody to ask about: who was signed in to must not show in the work.
     let list: Vec<_> = users.iter().map(|id| id.0.simple().to_string()).collect();
     let values = vec![Value::Json(serde_json::Value::from(list).to_string())];
     let rows = tx.run(db.dialect().audit_salts, values).await?;

@@ -226,6 +226,9 @@ async fn end_scope_in(
         Scope::AllBut(id) => Some(id),
     };
     let ended = end_all(tx, user, but, reason, act).await?;
+    if ended.is_empty() {
+        return Ok(Verdict::Undo(Ended::Ended(ended)));
+    }
     let row = act.row_ending(user, locked.salt.as_ref(), None, &sessions_of(&ended));
     append(tx, &[row]).await?;
     Ok(Verdict::Commit(Ended::Ended(ended)))

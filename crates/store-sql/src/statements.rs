@@ -115,7 +115,7 @@ statements! {
          AND (created_at, id) < ($3, $4) ORDER BY created_at DESC, id DESC LIMIT $5";
     /// Happens only while nobody else has rotated or ended the session since it was read.
     SESSION_ROTATE = "UPDATE sessions SET generation = $3, rotated_at = $4, last_used_at = $4, \
-         idle_expires_at = $5 WHERE id = $1 AND generation = $2 AND revoked_at IS NULL RETURNING id";
+         idle_expires_at = $5 WHERE id = $1 AND generation = $2 AND ", not_ended!(), " RETURNING id";
     SESSION_IS_LIVE = "SELECT id FROM sessions WHERE id = $1 AND user_id = $2 \
          AND ", not_ended!(), " AND idle_expires_at > $3 AND expires_at > $3";
     SESSION_END = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3, ended_by = $4 \
@@ -151,7 +151,8 @@ statements! {
     /// Only keys without a successor: the others keep the end that they were given.
     KEYS_EXPIRE = "UPDATE signing_keys SET expires_at = $1 WHERE expires_at IS NULL RETURNING kid";
     KEYS_DELETE = "DELETE FROM signing_keys RETURNING kid";
-    SESSIONS_END_EVERYBODYS = "UPDATE installation SET sessions_valid_from = $1, \
+    SESSIONS_END_EVERYBODYS = "UPDATE installation SET sessions_valid_from = \
+         CASE WHEN sessions_valid_from > $1 THEN sessions_valid_from ELSE $1 END, \
          sessions_ended_by = $2 RETURNING id";
     /// Locks the row of the installation, and makes it if it is not there.
     INSTALLATION_LOCK = "INSERT INTO installation (id, created_at, updated_at) VALUES (1, $1, $1) \
@@ -199,13 +200,14 @@ statements! {
     EVENTS_OF_KIND = events!("kind = $10 AND ");
     EVENTS_FROM_ADDRESS = events!("address_tag = $10 AND ");
     EVENTS_UNSEALED = "SELECT ", event!(), " FROM audit_events WHERE position IS NULL \
-         ORDER BY id LIMIT $1";
+         AND id > $1 ORDER BY id LIMIT $2";
     EVENTS_SEALED = "SELECT ", event!(), ", audit_events.position, audit_events.hash, users.audit_salt \
          FROM audit_events LEFT JOIN users ON users.id = audit_events.user_id WHERE position > $1 ORDER BY position LIMIT $2";
     EVENT_STRAY = "SELECT id FROM audit_events WHERE position <= $1 ORDER BY position LIMIT 1";
     /// An erased user's addresses are not found any more.
-    EVENTS_FORGET_ADDRESSES = "UPDATE audit_events SET address_tag = NULL \
-         WHERE user_id = $1 AND address_tag IS NOT NULL RETURNING id";
+    EVENTS_FORGET_ADDRESSES = "UPDATE audit_events SET address_tag = NULL WHERE id IN ( \
+         SELECT id FROM audit_events WHERE user_id = $1 AND address_tag IS NOT NULL LIMIT $2) \
+         RETURNING id";
     EVENTS_CUT = "DELETE FROM audit_events WHERE position <= $1 RETURNING id";
     MARKS_ENDS = "SELECT kind, position, hash, at, signature FROM audit_marks \
          WHERE kind IN ('head', 'cut')";

@@ -15,6 +15,9 @@ use crate::driver::{DbError, Tx, Value, Verdict};
 use crate::sessions::end_all;
 use crate::{SqlStore, locks, records, statements};
 
+/// Addresses that are taken out in one transaction.
+pub(crate) const FORGOTTEN_AT_ONCE: u32 = 500;
+
 #[async_trait]
 impl Users for SqlStore {
     async fn create_user(&self, new: &NewUser, act: &Act) -> Result<Created, StoreError> {
@@ -250,10 +253,16 @@ async fn delete_in(
     let ended = sessions_of(&announcements);
     tx.run(statements::USER_DELETE, vec![id.0.into()]).await?;
     // After the user: an event that is being written keeps the row until it is there.
-    tx.run(statements::EVENTS_FORGET_ADDRESSES, vec![id.0.into()])
+    tx.run(statements::EVENTS_FORGET_ADDRESSES, forgotten(id))
         .await?;
     append(tx, &[act.row_ending(id, None, None, &ended)]).await?;
     Ok(Verdict::Commit(Deleted::Deleted(announcements)))
+}
+
+/// The values of `EVENTS_FORGET_ADDRESSES`: so many at once as do not hold up others noticeably. The rest is for
+/// `forget_addresses`.
+pub(crate) fn forgotten(id: UserId) -> Vec<Value> {
+    vec![id.0.into(), records::limit(FORGOTTEN_AT_ONCE)]
 }
 
 fn acting(actor: Actor) -> Option<SessionId> {

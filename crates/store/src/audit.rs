@@ -74,8 +74,16 @@ pub trait Audit {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Events that have no place in the chain yet, oldest first; at most `limit`.
-    async fn unsealed_events(&self, limit: u32) -> Result<Vec<Row>, StoreError>;
+    /// Takes the addresses of an erased user out of at most some hundred events, and answers whether there may be more. Deleting
+    /// the user does so for the first.
+    async fn forget_addresses(&self, user: UserId) -> Result<bool, StoreError>;
+
+    /// Events that have no place in the chain yet, in order of their ids, that is of age, behind an id; at most `limit`.
+    async fn unsealed_events(
+        &self,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError>;
 
     /// How far the chain goes.
     async fn chain(&self) -> Result<Chain, StoreError>;

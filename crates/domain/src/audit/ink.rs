@@ -90,7 +90,11 @@ impl Ink {
             user: draft.user,
             session: draft.session,
             details: details_text(&draft.details),
-            address: draft.personal.ip.filter(|_| kept).map(|ip| self.tag(ip)),
+            address: draft
+                .personal
+                .ip
+                .filter(|_| kept && draft.kind.found_by_address())
+                .map(|ip| self.tag(ip)),
             personal,
             mac: [0; 32],
         };

@@ -83,6 +83,14 @@ kinds! {
     AuditCut "audit.cut" Success "Events older than the retention time were verified and removed.";
 }
 
+impl Kind {
+    /// Whether events of this kind are found by the client's address. Refreshes are not: there are so many that
+    /// erasing a user could not take them all out at once; they are found by their session.
+    pub fn found_by_address(self) -> bool {
+        self != Self::TokenRefreshed
+    }
+}
+
 impl FromStr for Kind {
     type Err = UnknownKind;
 

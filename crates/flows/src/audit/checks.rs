@@ -133,18 +133,35 @@ impl Flows {
         if let (false, Some((position, _))) = (anchored, anchor) {
             return Err(VerifyError::Anchor(position));
         }
-        let unsealed = store.unsealed_events(PAGE).await.map_err(Fault::from)?;
-        if let Some(foreign) = unsealed.iter().find(|row| !self.ink.wrote(row)) {
-            return Err(ChainFault::Foreign { id: foreign.id }.into());
-        }
+        let unsealed = self.check_unsealed().await?;
         Ok(Verified {
             events: cursor.position() - cut,
             position: cursor.position(),
             hash: cursor.hash(),
             cut,
             checkpoints: checkpoints.passed,
-            unsealed: unsealed.len(),
+            unsealed,
         })
+    }
+
+    /// How many events have no place yet, none of which may be somebody else's.
+    async fn check_unsealed(&self) -> Result<usize, VerifyError> {
+        let (mut count, mut after) = (0, None);
+        loop {
+            let rows = self
+                .store
+                .unsealed_events(after, PAGE)
+                .await
+                .map_err(Fault::from)?;
+            if let Some(foreign) = rows.iter().find(|row| !self.ink.wrote(row)) {
+                return Err(ChainFault::Foreign { id: foreign.id }.into());
+            }
+            count += rows.len();
+            after = rows.last().map(|row| row.id);
+            if rows.len() < PAGE as usize {
+                return Ok(count);
+            }
+        }
     }
 
     /// Whether the chain has grown since it was read: then its end now covers the event.

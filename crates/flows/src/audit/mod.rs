@@ -74,6 +74,14 @@ impl Flows {
         self.recorder.record(draft).await
     }
 
+    /// Records a refusal. Where that fails, what was refused has been looked at all the same.
+    pub(crate) async fn record_refusal(&self, draft: Draft) -> Result<(), Fault> {
+        self.record(draft).await.map_err(|fault| match fault {
+            Fault::Store(error) => Fault::Unrecorded(error),
+            other => other,
+        })
+    }
+
     /// Records that somebody was refused who had to give a password.
     pub(crate) async fn record_refused_password(
         &self,
@@ -84,7 +92,22 @@ impl Flows {
         let now = self.clock.now();
         let mut draft = self.draft(Kind::PasswordRefused, By::Subject, caller, now);
         (draft.user, draft.session) = (Some(user), Some(session));
-        self.record(draft).await
+        self.record_refusal(draft).await
+    }
+
+    /// Takes what is left of an erased user's addresses out of the log. The user is gone already, and with it what the
+    /// addresses are encrypted with; this is about finding events by them.
+    pub(crate) async fn forget_addresses(&self, user: UserId) {
+        loop {
+            match self.store.forget_addresses(user).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, %user, "some events are still found by an erased user's addresses");
+                    return;
+                }
+            }
+        }
     }
 
     /// Writes what waits to be written in the background. Called before the end.

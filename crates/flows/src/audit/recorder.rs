@@ -30,6 +30,7 @@ enum Message {
 }
 
 /// Writes events together: whoever waits for the disk waits for it once with all who came meanwhile.
+#[derive(Clone)]
 pub(crate) struct Recorder {
     to_writer: mpsc::Sender<Message>,
     waiting: Arc<AtomicUsize>,
@@ -113,7 +114,7 @@ impl Writer {
         let mut pause = LAG;
         while let Some(first) = self.next(pause).await {
             let mut batch = Vec::new();
-            let mut told = Vec::new();
+            let (mut told, mut flushed) = (Vec::new(), Vec::new());
             for message in first {
                 match message {
                     Message::Now(draft, tell) => {
@@ -121,35 +122,56 @@ impl Writer {
                         told.push(tell);
                     }
                     Message::Soon(draft) => self.soon.push(draft),
-                    Message::Flush(tell) => told.push(tell),
+                    Message::Flush(tell) => flushed.push(tell),
                 }
             }
-            // Those that nobody waits for go along; they are tried again if this fails.
-            let along = self.soon.len();
-            batch.extend(self.soon.iter().cloned());
-            let mut outcome = Ok(());
-            for part in batch.chunks(BATCH) {
-                outcome = self.store.append_events(part, &self.ink).await;
-                if outcome.is_err() {
-                    break;
-                }
-            }
-            pause = match &outcome {
-                Ok(()) => {
-                    self.soon.clear();
-                    self.waiting.fetch_sub(along, Ordering::Relaxed);
-                    LAG
-                }
-                Err(error) => {
-                    tracing::warn!(%error, waiting = along, "audit events could not be written");
-                    AGAIN
-                }
-            };
-            for tell in told {
-                // Whoever asked may have gone.
-                let _ = tell.send(outcome.as_ref().copied().map_err(same));
+            // Apart from those that nobody waits for, which must not make them fail.
+            self.store_and_tell(batch, told).await;
+            let stored = self.store_backlog().await;
+            pause = if stored.is_ok() { LAG } else { AGAIN };
+            for tell in flushed {
+                let _ = tell.send(stored.as_ref().copied().map_err(same));
             }
         }
+    }
+
+    /// Stores events that somebody waits for: together, and where that fails one by one, so that none fails for another.
+    async fn store_and_tell(
+        &self,
+        batch: Vec<Draft>,
+        told: Vec<oneshot::Sender<Result<(), StoreError>>>,
+    ) {
+        if batch.is_empty() {
+            return;
+        }
+        let together = self.store.append_events(&batch, &self.ink).await;
+        let alone = batch.len() == 1;
+        for (draft, tell) in batch.into_iter().zip(told) {
+            let outcome = match &together {
+                Err(_) if !alone => self.store.append_events(&[draft], &self.ink).await,
+                outcome => outcome.as_ref().copied().map_err(same),
+            };
+            // Whoever asked may have gone.
+            let _ = tell.send(outcome);
+        }
+    }
+
+    /// Stores events that nobody waits for. What fails is tried again later.
+    async fn store_backlog(&mut self) -> Result<(), StoreError> {
+        while !self.soon.is_empty() {
+            let part = self.soon.len().min(BATCH);
+            let stored = self
+                .store
+                .append_events(&self.soon[..part], &self.ink)
+                .await;
+            if let Err(error) = stored {
+                tracing::warn!(%error, waiting = self.soon.len(), "audit events could not be written");
+                return Err(error);
+            }
+            self.soon.drain(..part);
+            self.waiting.fetch_sub(part, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The messages to handle next: all that are there as soon as somebody waits for one, or what has gathered

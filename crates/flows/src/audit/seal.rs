@@ -1,6 +1,6 @@
 use std::sync::atomic::Ordering;
 
-use countersign_domain::audit::{By, Cursor, Kind, MarkKind, link};
+use countersign_domain::audit::{By, Cursor, Kind, Mark, MarkKind, link};
 use countersign_domain::rotation::later;
 use countersign_store::{Link, StoreError};
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +12,9 @@ const LEASE: &str = "audit";
 
 /// The instance that seals keeps the others away for so long.
 const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(10);
+
+/// An event that has waited so long is sealed by whoever sees it, whatever the lease says.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
 
 /// Events in one transaction.
 const BATCH: u32 = 500;
@@ -25,25 +28,30 @@ impl Flows {
     /// Gives the events that have none their places in the chain, unless another instance is at it, and answers
     /// how many. The server calls this twice a second.
     pub async fn seal_audit(&self) -> Result<usize, Fault> {
-        let mut sealed = 0;
+        let (mut sealed, mut after) = (0, None);
         loop {
-            let rows = self.store.unsealed_events(BATCH).await?;
+            let rows = self.store.unsealed_events(after, BATCH).await?;
+            let more = rows.len() == BATCH as usize;
+            after = rows.last().map(|row| row.id);
             let oldest = rows
                 .first()
                 .map_or(0, |row| self.clock.now().duration_since(row.at).as_millis());
             self.audit_lag
                 .store(u64::try_from(oldest).unwrap_or(0), Ordering::Relaxed);
-            if rows.is_empty() || !self.has_audit_lease().await? {
+            let late = oldest > i128::from(LATE.as_millis() as u64);
+            if rows.is_empty() || !(late || self.has_audit_lease().await?) {
                 return Ok(sealed);
             }
-            let head = self.store.chain().await?.head;
-            // Signing what goes on from there would make a forged end a genuine one.
-            if head
-                .as_ref()
-                .is_some_and(|head| !self.ink.signed(head, MarkKind::Head))
-            {
-                return Err(StoreError::Corrupt(FORGED_END.to_owned()).into());
+            // What somebody else put there gets no place among ours; `audit verify` finds it.
+            let rows: Vec<_> = rows.into_iter().filter(|row| self.ink.wrote(row)).collect();
+            if rows.is_empty() {
+                match more {
+                    true => continue,
+                    false => return Ok(sealed),
+                }
             }
+            let head = self.store.chain().await?.head;
+            self.check_end(head.as_ref()).await?;
             let (mut position, mut hash) = match &head {
                 Some(head) => (head.position, head.hash),
                 None => (0, [0; 32]),
@@ -72,9 +80,42 @@ impl Flows {
                 return Ok(sealed);
             }
             sealed += links.len();
-            if links.len() < BATCH as usize {
+            if !more {
                 return Ok(sealed);
             }
+        }
+    }
+
+    /// Whether the chain may go on from its end as it is stored. Signing what goes on from a forged end would make a genuine
+    /// one of it, so the end must be signed, be there, and not lie before where this process has seen it.
+    async fn check_end(&self, head: Option<&Mark>) -> Result<(), Fault> {
+        let forged = || Err(StoreError::Corrupt(FORGED_END.to_owned()).into());
+        let seen = self.audit_sealed.load(Ordering::Relaxed);
+        let Some(head) = head else {
+            let chain = self.store.chain().await?;
+            let none = chain.cut.is_none()
+                && self.store.sealed_events(0, 1).await?.is_empty()
+                && self.store.checkpoints(0, 1).await?.is_empty();
+            return if seen == 0 && none { Ok(()) } else { forged() };
+        };
+        if !self.ink.signed(head, MarkKind::Head) || head.position < seen {
+            return forged();
+        }
+        self.audit_sealed.store(head.position, Ordering::Relaxed);
+        let last = self.store.sealed_events(head.position - 1, 1).await?;
+        let is_there = last
+            .first()
+            .is_some_and(|(last, _)| (last.position, last.hash) == (head.position, head.hash));
+        // Everything may have been old enough to be removed.
+        let cut = self.store.chain().await?.cut;
+        let was_cut = cut.is_some_and(|cut| {
+            (cut.position, cut.hash) == (head.position, head.hash)
+                && self.ink.signed(&cut, MarkKind::Cut)
+        });
+        if is_there || was_cut {
+            Ok(())
+        } else {
+            forged()
         }
     }
 

@@ -23,6 +23,7 @@ impl Flows {
             .collect();
         let before = self.settings_before().await?;
         let caller = Caller::server();
+        let mut drafts = Vec::new();
         if let Some(before) = before {
             let differs = |name: &&String| before.get(*name) != now.get(*name);
             let gone = before.keys().filter(|name| !now.contains_key(*name));
@@ -36,13 +37,14 @@ impl Flows {
                 let mut draft =
                     self.draft(Kind::SettingsChanged, By::Server, &caller, self.clock.now());
                 draft.details.insert("changed".to_owned(), changed.into());
-                self.record(draft).await?;
+                drafts.push(draft);
             }
         }
         let mut draft = self.draft(Kind::ServerStarted, By::Server, &caller, self.clock.now());
         draft.details.insert("version".to_owned(), version.into());
         draft.details.insert("settings".to_owned(), now.into());
-        self.record(draft).await
+        drafts.push(draft);
+        Ok(self.store.append_events(&drafts, &self.ink).await?)
     }
 
     async fn settings_before(&self) -> Result<Option<Map<String, Value>>, Fault> {

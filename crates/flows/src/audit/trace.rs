@@ -7,6 +7,9 @@ use super::list::Event;
 use crate::fault::Fault;
 use crate::{Caller, Flows};
 
+/// How many events are looked through for the end of a session that is gone: it is among the last.
+const LAST_EVENTS: u32 = 5;
+
 /// The longest timeline, in events.
 const TIMELINE: u32 = 1000;
 
@@ -47,9 +50,14 @@ impl Flows {
 
     /// The event that ended a session which is gone, as far as the log tells.
     pub(crate) async fn end_of(&self, session: SessionId) -> Result<Option<EventId>, Fault> {
-        let explained = self.timeline(session).await?;
-        let mut events = explained.events.iter().rev();
-        let ended = events.find(|event| ends(event, session));
+        let of_session = EventQuery {
+            session: Some(session),
+            ..EventQuery::default()
+        };
+        // Not more: whoever has a token of a session that is gone can ask this often.
+        let events = self.store.events(&of_session, None, LAST_EVENTS).await?;
+        let mut events = events.iter();
+        let ended = events.find(|event| names(&event.row.details, session));
         Ok(ended.map(|event| event.row.id))
     }
 
@@ -130,11 +138,6 @@ impl Flows {
                 .collect(),
         })
     }
-}
-
-/// Whether an event ended the session.
-fn ends(event: &Event, session: SessionId) -> bool {
-    names(&event.row.details, session)
 }
 
 /// Whether the details of an event name the session among those that it ended.

@@ -111,7 +111,7 @@ impl Log {
             n += 1;
             log.append(n, erased).await;
         }
-        let waiting = log.store.unsealed_events(1000).await.unwrap();
+        let waiting = log.store.unsealed_events(None, 1000).await.unwrap();
         log.waiting = waiting.iter().map(|row| row.id).collect();
         let sealed = log.store.sealed_events(0, 1000).await.unwrap();
         log.sealed = sealed.into_iter().map(|(sealed, _)| sealed).collect();
@@ -162,7 +162,7 @@ impl Log {
         let (mut position, mut hash) = after
             .as_ref()
             .map_or((0, [0; 32]), |h| (h.position, h.hash));
-        let rows = self.store.unsealed_events(1000).await.unwrap();
+        let rows = self.store.unsealed_events(None, 1000).await.unwrap();
         let mut links = Vec::new();
         for row in rows {
             position += 1;

@@ -77,7 +77,7 @@ async fn nothing_goes_on_from_a_forged_end() {
         let refused = log.flows.seal_audit().await;
         assert!(refused.is_err(), "{refused:?}");
         assert_eq!(log.store.chain().await.unwrap().head, Some(head.clone()));
-        assert_eq!(log.store.unsealed_events(10).await.unwrap().len(), 3);
+        assert_eq!(log.store.unsealed_events(None, 10).await.unwrap().len(), 3);
         let outcome = log.flows.verify_audit(None).await;
         let expected = Fault::Mark {
             kind: MarkKind::Head,

@@ -716,7 +716,7 @@ pub async fn pages_leave_out_none_and_repeat_none<S: Store>(a: Arc<S>, b: Arc<S>
 async fn sealing<S: Store>(store: &S, limit: u32) -> (Option<Mark>, Vec<Link>, Mark) {
     let head = store.chain().await.unwrap().head;
     let (mut position, mut hash) = head.as_ref().map_or((0, [0; 32]), |h| (h.position, h.hash));
-    let rows = store.unsealed_events(limit).await.unwrap();
+    let rows = store.unsealed_events(None, limit).await.unwrap();
     let links: Vec<_> = rows
         .iter()
         .map(|row| {
@@ -764,12 +764,15 @@ pub async fn events_wait_for_their_place_oldest_first<S: Store>(a: Arc<S>, b: Ar
     let drafts: Vec<_> = [3, 1, 2].map(draft).into();
     append(&*a, &drafts).await;
     let ids = |rows: Vec<Row>| rows.iter().map(|row| row.id).collect::<Vec<_>>();
-    let waiting = ids(b.unsealed_events(10).await.unwrap());
+    let waiting = ids(b.unsealed_events(None, 10).await.unwrap());
     assert_eq!(waiting, [drafts[1].id, drafts[2].id, drafts[0].id]);
-    assert_eq!(ids(b.unsealed_events(1).await.unwrap()), waiting[..1]);
+    assert_eq!(ids(b.unsealed_events(None, 1).await.unwrap()), waiting[..1]);
     assert_eq!(b.chain().await.unwrap(), Chain::default());
     seal(&*a, 2).await;
-    assert_eq!(ids(b.unsealed_events(10).await.unwrap()), waiting[2..]);
+    assert_eq!(
+        ids(b.unsealed_events(None, 10).await.unwrap()),
+        waiting[2..]
+    );
     assert_eq!(event(&*b, waiting[0]).await.position, Some(1));
     assert_eq!(event(&*b, waiting[2]).await.position, None);
     // What comes late stands where it was found, whatever its time.
@@ -778,7 +781,7 @@ pub async fn events_wait_for_their_place_oldest_first<S: Store>(a: Arc<S>, b: Ar
     seal(&*b, 10).await;
     let order: Vec<_> = chain_of(&*a).await.iter().map(|one| one.row.id).collect();
     assert_eq!(order, [waiting[0], waiting[1], late.id, waiting[2]]);
-    assert!(a.unsealed_events(10).await.unwrap().is_empty());
+    assert!(a.unsealed_events(None, 10).await.unwrap().is_empty());
 }
 
 pub async fn chain_says_how_far_it_goes<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -918,7 +921,7 @@ pub async fn cut_removes_what_it_says<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(sealed_after(&*a, 0, 10).await, chain[4..]);
     assert_eq!(a.chain().await.unwrap().cut, Some(cut(4)));
     // What has no place yet stays.
-    let waiting = a.unsealed_events(10).await.unwrap();
+    let waiting = a.unsealed_events(None, 10).await.unwrap();
     assert_eq!(waiting[0].id, drafts[5].id);
     assert_eq!(a.chain().await.unwrap().head.unwrap().position, 5);
 }
