@@ -7,6 +7,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use jiff::Timestamp;
 use zeroize::Zeroize;
 
+use super::Kind;
 use super::event::{Details, Draft, Personal, Row};
 use crate::address::AddressBlock;
 use crate::root_secret::{Purpose, RootSecret};
@@ -124,13 +125,16 @@ impl Ink {
         serde_json::from_slice(text).ok()
     }
 
-    /// Whether the event can be read, unless its user was erased, and is found by the address that it tells of. The tag is
-    /// not under the MAC, so this has to be asked besides [`Ink::wrote`].
+    /// Whether the event can be read, and is found by the address that it tells of; of an erased user nobody can tell. The
+    /// tag is not under the MAC, so this has to be asked besides [`Ink::wrote`].
     pub fn agrees(&self, row: &Row, salt: Option<&Salt>) -> bool {
+        if row.user.is_some() && salt.is_none() {
+            return true;
+        }
         let personal = self.read(row, salt);
-        let erased = row.user.is_some() && salt.is_none();
-        let readable = personal.is_some() || row.personal.is_empty() || erased;
-        let address = personal.and_then(|personal| personal.ip);
+        let readable = personal.is_some() || row.personal.is_empty();
+        let found = row.kind.parse().is_ok_and(Kind::found_by_address);
+        let address = personal.and_then(|personal| personal.ip).filter(|_| found);
         readable && row.address == address.map(|ip| self.tag(ip))
     }
 

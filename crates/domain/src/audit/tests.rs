@@ -273,6 +273,39 @@ mod personal {
     }
 
     #[test]
+    fn addresses_agree_with_what_is_read() {
+        let ours = ink(7);
+        let row = ours.write(&draft(1), Some(&SALT));
+        let with = |change: &dyn Fn(&mut Row)| {
+            let mut row = row.clone();
+            change(&mut row);
+            row
+        };
+        let agrees = |row: &Row| ours.agrees(row, Some(&SALT));
+        assert!(agrees(&row));
+        assert!(!agrees(&with(&|row| row.address = None)));
+        let elsewhere = Some(ours.tag(ip("192.0.2.8")));
+        assert!(!agrees(&with(&|row| row.address = elsewhere)));
+        assert!(!agrees(&with(&|row| row.personal[0] ^= 1)));
+        assert!(!ours.agrees(&row, Some(&Salt([4; 16]))));
+        // An erased user's addresses are taken out one batch after the other.
+        assert!(ours.agrees(&row, None));
+        assert!(ours.agrees(&with(&|row| row.address = None), None));
+        // A refresh is not found by its address.
+        let refreshed = Draft {
+            kind: Kind::TokenRefreshed,
+            ..draft(1)
+        };
+        let refreshed = ours.write(&refreshed, Some(&SALT));
+        assert!(refreshed.address.is_none() && agrees(&refreshed));
+        let bare = Draft {
+            personal: Personal::default(),
+            ..draft(1)
+        };
+        assert!(agrees(&ours.write(&bare, Some(&SALT))));
+    }
+
+    #[test]
     fn expiry_has_one_id_for_each_session_and_secret() {
         let (a, b) = (SessionId::new([1; 16]), SessionId::new([2; 16]));
         assert_eq!(ink(7).expiry_of(a), ink(7).expiry_of(a));

@@ -150,6 +150,11 @@ pub fn plan(log: &Log, edit: &Edit) -> Option<(String, Fault)> {
         Edit::Change(column, index) => {
             let sealed = pick(index)?;
             let (position, id) = (sealed.position, sealed.row.id);
+            let erased = sealed.row.user.is_some_and(|user| user != log.user);
+            if erased && matches!(column, Column::Address) {
+                // Nobody can tell any more where it came from.
+                return None;
+            }
             let set = set(log, *column, &sealed.row, Some(&sealed.hash))?;
             let fault = match column {
                 Column::Id => Fault::Changed {

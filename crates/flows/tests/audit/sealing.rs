@@ -90,9 +90,9 @@ async fn nothing_goes_on_from_a_forged_end() {
     }
 }
 
-/// A forged event that waits gets its place, so that it is there to be found.
+/// What somebody else put there gets no place among ours, and keeps none of ours from one.
 #[tokio::test]
-async fn a_foreign_event_is_found_before_and_after_it_has_its_place() {
+async fn a_foreign_event_stays_outside() {
     let log = log().await;
     let before = log.head().position;
     let foreign = draft(100);
@@ -100,18 +100,50 @@ async fn a_foreign_event_is_found_before_and_after_it_has_its_place() {
         .append_events(&[foreign.clone()], &ink(8))
         .await
         .unwrap();
+    append(&log, 101..104).await;
     let id = foreign.id;
-    let expect = async |expected: Fault| {
+    for sealed in [3, 0] {
+        assert_eq!(log.flows.seal_audit().await.unwrap(), sealed);
         let outcome = log.flows.verify_audit(None).await;
         assert!(
-            matches!(&outcome, Err(VerifyError::Tampered(fault)) if *fault == expected),
+            matches!(&outcome, Err(VerifyError::Tampered(fault)) if *fault == Fault::Foreign { id }),
             "{outcome:?}"
         );
-    };
-    expect(Fault::Foreign { id }).await;
+        let head = log.store.chain().await.unwrap().head.unwrap();
+        assert_eq!(head.position, before + 3);
+    }
+}
+
+/// Going on from an earlier end would make one chain of two.
+#[tokio::test]
+async fn nothing_goes_on_from_an_earlier_end_while_the_process_lasts() {
+    let mut log = log().await;
+    append(&log, 100..103).await;
     log.flows.seal_audit().await.unwrap();
-    let position = before + 1;
-    expect(Fault::Changed { position, id }).await;
+    let old = log.heads.last().unwrap().clone();
+    let sql = format!(
+        "DELETE FROM audit_events WHERE position > {}; {}",
+        old.position,
+        replace(&log, &old, MarkKind::Head)
+    );
+    log.raw.run(&sql).await;
+    append(&log, 103..106).await;
+    assert!(log.flows.seal_audit().await.is_err());
+}
+
+/// Nor with rows, and without an end.
+#[tokio::test]
+async fn nothing_begins_anew_while_something_is_left() {
+    for left in [
+        "DELETE FROM audit_marks",
+        "DELETE FROM audit_events WHERE position IS NOT NULL",
+    ] {
+        let mut log = log().await;
+        log.raw.run(left).await;
+        append(&log, 100..103).await;
+        assert!(log.flows.seal_audit().await.is_err(), "{left}");
+        assert!(log.flows.verify_audit(None).await.is_err(), "{left}");
+    }
 }
 
 #[tokio::test]
