@@ -123,4 +123,18 @@ mod tests {
         }
         assert!("login".parse::<Kind>().is_err());
     }
+
+    #[test]
+    fn documentation_has_all_of_them() {
+        let text = include_str!("../../../../docs/audit.md");
+        let mut table = "| kind | outcome | |\n|---|---|---|\n".to_owned();
+        for kind in Kind::ALL {
+            let (outcome, meaning) = (kind.outcome().as_str(), kind.meaning());
+            table.push_str(&format!("| `{kind}` | {outcome} | {meaning} |\n"));
+        }
+        assert!(
+            text.contains(&table),
+            "docs/audit.md must contain:\n{table}"
+        );
+    }
 }
