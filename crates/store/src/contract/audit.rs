@@ -524,6 +524,26 @@ pub async fn events_of_an_erased_user_lose_their_personal_part<S: Store>(a: Arc<
     count.one(&*b, &deleting).await;
 }
 
+/// However many there are.
+pub async fn every_address_of_an_erased_user_is_forgotten<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let (erased, kept) = (user(&*a).await, user(&*a).await);
+    let drafts: Vec<_> = (0..1200).map(|n| about(erased.id, n)).collect();
+    for part in drafts.chunks(300) {
+        append(&*a, part).await;
+    }
+    append(&*a, &[about(kept.id, 1)]).await;
+    a.delete_user(erased.id, None, &doing(9)).await.unwrap();
+    while b.forget_addresses(erased.id).await.unwrap() {}
+    let from_there = EventQuery {
+        address: Some(ink().tag(IpAddr::from([192, 0, 2, 7]))),
+        ..EventQuery::default()
+    };
+    let left = listed(&*b, &from_there).await;
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|event| event.row.user == Some(kept.id)));
+    assert!(!a.forget_addresses(erased.id).await.unwrap());
+}
+
 /// Whoever commits first: either the event is there before the user goes, and its address is forgotten, or it is
 /// written without.
 pub async fn erasure_against_appending<S: Store>(a: Arc<S>, b: Arc<S>) {

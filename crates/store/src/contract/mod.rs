@@ -121,6 +121,7 @@ macro_rules! contract_cases {
             audit: appending_twice_changes_nothing;
             audit: appended_events_are_read_back;
             audit: events_of_an_erased_user_lose_their_personal_part;
+            audit: every_address_of_an_erased_user_is_forgotten;
             audit: erasure_against_appending;
             audit: events_are_found_by_what_they_are_about;
             audit: pages_leave_out_none_and_repeat_none;
