@@ -79,6 +79,7 @@ impl Flows {
                 // Another instance was quicker.
                 return Ok(sealed);
             }
+            self.audit_sealed.fetch_max(position, Ordering::Relaxed);
             sealed += links.len();
             if !more {
                 return Ok(sealed);
@@ -101,7 +102,8 @@ impl Flows {
         if !self.ink.signed(head, MarkKind::Head) || head.position < seen {
             return forged();
         }
-        self.audit_sealed.store(head.position, Ordering::Relaxed);
+        self.audit_sealed
+            .fetch_max(head.position, Ordering::Relaxed);
         let last = self.store.sealed_events(head.position - 1, 1).await?;
         let is_there = last
             .first()

@@ -150,11 +150,23 @@ async fn nothing_begins_anew_while_something_is_left() {
 async fn one_instance_at_a_time() {
     let log = log().await;
     let other = log.another().await;
-    append(&log, 100..110).await;
+    append(&log, 1980..1990).await;
     assert_eq!(log.flows.seal_audit().await.unwrap(), 10);
-    append(&log, 110..120).await;
+    append(&log, 1990..2000).await;
     assert_eq!(other.seal_audit().await.unwrap(), 0);
     assert_eq!(log.flows.seal_audit().await.unwrap(), 10);
+}
+
+/// Otherwise nobody would give places while the one who holds the lease cannot.
+#[tokio::test]
+async fn what_has_waited_long_is_sealed_by_anybody() {
+    let log = log().await;
+    let other = log.another().await;
+    append(&log, 1990..1991).await;
+    assert_eq!(log.flows.seal_audit().await.unwrap(), 1);
+    append(&log, 1960..1969).await;
+    assert_eq!(other.seal_audit().await.unwrap(), 9);
+    assert!(log.flows.verify_audit(None).await.is_ok());
 }
 
 /// A log that grows while it is walked through is not taken for one that was tampered with.
