@@ -2,6 +2,7 @@ use countersign_domain::SessionId;
 use countersign_domain::audit::Kind;
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Dead, Decision, EndReason, decide};
+use countersign_domain::security_events::{Ends, SecurityEvent};
 use countersign_store::{Act, Actor, Ended, Scope, Session};
 
 use crate::access::Authenticated;
@@ -175,9 +176,14 @@ impl Flows {
 
 /// What a sign-out ends beyond the token's own session; `None`: just that one.
 fn beyond(scope: LogoutScope, own: SessionId) -> Option<Scope> {
-    match scope {
-        LogoutScope::Local => None,
-        LogoutScope::Global => Some(Scope::All),
-        LogoutScope::Others => Some(Scope::AllBut(own)),
+    let event = match scope {
+        LogoutScope::Local => SecurityEvent::LogoutLocal,
+        LogoutScope::Global => SecurityEvent::LogoutGlobal,
+        LogoutScope::Others => SecurityEvent::LogoutOthers,
+    };
+    match event.ends() {
+        Ends::All => Some(Scope::All),
+        Ends::Others => Some(Scope::AllBut(own)),
+        _ => None,
     }
 }
