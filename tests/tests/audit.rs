@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_tests::random::unique;
-use countersign_tests::{Answer, Api, Backend, Random, Server, Setup, on_each_backend};
+use countersign_tests::{Answer, Api, Backend, Random, Server, on_each_backend};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 const ROUNDS: usize = 12;
 const CLIENTS: usize = 4;
-const LONGEST_ROUND_MS: u64 = 150;
+/// How much is acknowledged before the server is killed.
+const LONGEST_ROUND: u64 = 24;
 
 on_each_backend!(
     acknowledged_events_survive_kill_9,
@@ -31,6 +34,8 @@ struct Client {
     account: Option<(String, String)>,
     tokens: Option<(String, String)>,
     told: Told,
+    /// How often any client was told something.
+    count: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -109,6 +114,7 @@ impl Client {
         let answer = Api::try_send(request).await.ok()?;
         assert_eq!(answer.status, status, "{path}: {}", answer.text);
         self.told.insert(id, kind);
+        self.count.fetch_add(1, Ordering::Relaxed);
         Some(answer)
     }
 }
@@ -116,7 +122,9 @@ impl Client {
 async fn acknowledged_events_survive_kill_9(backend: Backend) {
     let mut random = Random::from_environment();
     let mut server = Server::start(backend).await;
+    let count = Arc::new(AtomicU64::new(0));
     let client = |random| Client {
+        count: Arc::clone(&count),
         random,
         account: None,
         tokens: None,
@@ -124,7 +132,7 @@ async fn acknowledged_events_survive_kill_9(backend: Backend) {
     };
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| client(random.fork())).collect();
     for _ in 0..ROUNDS {
-        let delay = Duration::from_millis(20 + random.below(LONGEST_ROUND_MS));
+        let enough = count.load(Ordering::Relaxed) + 6 + random.below(LONGEST_ROUND);
         let work: Vec<_> = clients
             .into_iter()
             .map(|mut client| {
@@ -135,7 +143,10 @@ async fn acknowledged_events_survive_kill_9(backend: Backend) {
                 })
             })
             .collect();
-        sleep(delay).await;
+        while count.load(Ordering::Relaxed) < enough && work.iter().any(|task| !task.is_finished())
+        {
+            sleep(Duration::from_millis(1)).await;
+        }
         server.kill();
         clients = Vec::new();
         for client in work {
@@ -143,6 +154,7 @@ async fn acknowledged_events_survive_kill_9(backend: Backend) {
         }
         server.launch().await;
     }
+    all_in_the_chain(&server).await;
     server.stop().await;
     let events = exported(&server);
     for client in &clients {
@@ -167,6 +179,19 @@ async fn acknowledged_events_survive_kill_9(backend: Backend) {
         assert!(told.contains(&&kind), "no {kind} was acknowledged");
     }
     server.cli(&["audit", "verify"]).expect(0);
+}
+
+/// Waits until every event has its place: who was killed still holds the lease for some seconds.
+async fn all_in_the_chain(server: &Server) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let verified = server.cli(&["--json", "audit", "verify"]).json();
+        if verified["not_in_the_chain_yet"] == 0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{verified}");
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// The kind of each event that has a request, by its id; none has two. Of a server that was stopped, so that every event
