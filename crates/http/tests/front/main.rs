@@ -6,6 +6,8 @@ mod app;
 mod request;
 mod rules;
 
+mod admin_audit;
+mod audit_kinds;
 mod bearer_headers;
 mod bodies;
 mod common_rules;
@@ -25,6 +27,7 @@ mod logout_scopes;
 mod mass_assignment;
 mod media_types;
 mod metrics;
+mod refused_tokens;
 mod rehash;
 mod request_log;
 mod reuse;
