@@ -34,7 +34,7 @@ impl Flows {
         password: &str,
         caller: &Caller,
     ) -> Counted<(), DeleteAccountError> {
-        let limits = self.limit_password_again(who.session());
+        let limits = self.limit_password_again(who);
         self.counted(
             limits,
             caller,

@@ -1,5 +1,5 @@
 use countersign_domain::audit::{By, Kind};
-use countersign_domain::device_token::{DeviceId, DeviceToken};
+use countersign_domain::device_token::{DeviceToken, KnownDevice};
 use countersign_domain::email::Email;
 use countersign_domain::limits::Return;
 use countersign_domain::password::PresentedPassword;
@@ -81,7 +81,7 @@ impl Flows {
 
     /// The device, if it is known for the account that is signed in to. Asks the store for the
     /// token's own user only, so that nothing about the account that was typed shows in the time that this takes.
-    async fn known_device(&self, login: &Login, caller: &Caller) -> Option<DeviceId> {
+    async fn known_device(&self, login: &Login, caller: &Caller) -> Option<KnownDevice> {
         let presented = caller.device.as_deref()?;
         let device = self.device_key.open(presented, self.clock.now())?;
         let credentials = self.store.credentials(device.user).await.ok()??;
@@ -90,15 +90,16 @@ impl Flows {
         let current = self
             .device_key
             .is_current(&device, &credentials.password_hash?);
-        (current && own.key() == typed.key()).then_some(device.id)
+        (current && own.key() == typed.key()).then_some(device)
     }
 
     async fn try_login(
         &self,
         login: &Login,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Result<SignedIn, LoginError> {
+        let mut about = None;
         for _ in 0..ATTEMPTS {
             let credentials = match Email::parse(&login.email) {
                 Ok(email) => self
@@ -109,6 +110,7 @@ impl Flows {
                 Err(_) => None,
             };
             let user = credentials.as_ref().map(|credentials| credentials.user.id);
+            about = user;
             let Some(proven) = self
                 .prove_password(&login.password, caller.block(), credentials)
                 .await?
@@ -125,7 +127,7 @@ impl Flows {
                 return Ok(signed_in);
             }
         }
-        self.record_failed(None, "credentials_changed", caller)
+        self.record_failed(about, "credentials_changed", caller)
             .await?;
         Err(LoginError::InvalidCredentials)
     }
@@ -147,7 +149,7 @@ impl Flows {
         &self,
         login: &Login,
         proven: Proven,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Result<Option<SignedIn>, Fault> {
         let user = proven.credentials.user;
@@ -184,11 +186,11 @@ impl Flows {
             rehash,
         };
         match self.store.open_session(&session, &proof, &act).await? {
-            Opened::Opened(session, announcements) => {
+            // As it is stored now: what was read before the hash may have changed meanwhile.
+            Opened::Opened(session, user, announcements) => {
                 self.honour(&announcements);
-                // Hashing took a while. A token of now with the roles of then would outlive a change of them.
-                let user = self.store.user(user.id).await?.unwrap_or(user);
-                let device = device.unwrap_or_else(|| self.device_key.new_id(session.id));
+                let known = device.map(|device| device.id);
+                let device = known.unwrap_or_else(|| self.device_key.new_id(session.id));
                 let hash = match &proof.rehash {
                     Some(rehash) => rehash.as_str(),
                     None => proof.password_hash.as_str(),

@@ -44,7 +44,7 @@ impl Flows {
         change: &PasswordChange,
         caller: &Caller,
     ) -> Counted<(), PasswordChangeError> {
-        let limits = self.limit_password_again(who.session());
+        let limits = self.limit_password_again(who);
         self.counted(
             limits,
             caller,

@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use countersign_domain::UserId;
 use countersign_domain::audit::{By, Kind};
 use countersign_domain::rotation::{Dead, EndReason};
-use countersign_store::{Act, Actor, RefreshOutcome, Refreshed};
+use countersign_store::{Act, Actor, RefreshOutcome, Refreshed, StoreError};
 
 use crate::access::Tokens;
 use crate::audit::Trace;
@@ -32,10 +34,14 @@ impl From<Fault> for RefreshError {
 
 impl Flows {
     /// Exchanges a refresh token for its successor and a new access token.
-    pub async fn refresh(&self, token: &str, caller: &Caller) -> Counted<Tokens, RefreshError> {
+    pub async fn refresh(
+        self: &Arc<Self>,
+        token: &str,
+        caller: &Caller,
+    ) -> Counted<Tokens, RefreshError> {
         match self.count_refresh(caller).await {
             Ok(standing) => Counted {
-                outcome: self.try_refresh(token, caller).await,
+                outcome: self.refresh_to_the_end(token, caller).await,
                 standing,
             },
             Err(limited) => Counted {
@@ -43,6 +49,21 @@ impl Flows {
                 standing: Some(limited.standing),
             },
         }
+    }
+
+    /// Also where the client goes away meanwhile: what was done must be recorded.
+    async fn refresh_to_the_end(
+        self: &Arc<Self>,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Tokens, RefreshError> {
+        let flows = Arc::clone(self);
+        let (token, caller) = (token.to_owned(), caller.clone());
+        let done = tokio::spawn(async move { flows.try_refresh(&token, &caller).await });
+        done.await.unwrap_or_else(|error| {
+            let ended = StoreError::Unavailable(format!("a task ended early: {error}"));
+            Err(Fault::from(ended).into())
+        })
     }
 
     pub(crate) async fn try_refresh(

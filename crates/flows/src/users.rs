@@ -10,8 +10,8 @@ use countersign_domain::email::Email;
 use countersign_domain::password::{NewPassword, PasswordHash, PasswordIssue};
 use countersign_domain::rotation::EndReason;
 use countersign_store::{
-    Act, Actor, Created, Deleted, Ended, NewUser, PasswordSet, Patched, Scope, SetPassword,
-    StoreError, User, UserChange,
+    Act, Actor, Announcement, Created, Deleted, Ended, NewUser, PasswordSet, Patched, Scope,
+    SetPassword, StoreError, Subject, User, UserChange,
 };
 
 use crate::fault::{Fault, FieldError};
@@ -91,6 +91,12 @@ impl Flows {
         let patched = self.store.change_user(id, change, act).await?;
         if let Patched::Changed(_, announcements) = &patched {
             self.honour(announcements);
+            let outdates = |one: &Announcement| matches!(one.subject, Subject::User { .. });
+            if change.roles.is_some() && announcements.iter().any(outdates) {
+                let mut later = act.clone();
+                later.now = self.clock.now();
+                self.honour(&self.store.outdate_tokens(id, &later).await?);
+            }
         }
         Ok(patched)
     }

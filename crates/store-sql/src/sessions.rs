@@ -121,12 +121,11 @@ async fn open_in(
         proof.rehash.as_ref().map(|hash| hash.as_str()).into(),
     ];
     let rows = tx.run(statements::USER_SIGN_IN, values).await?;
-    let salt = records::first(&rows, |row| {
+    let signed_in = records::first(&rows, |row| {
         let mut columns = row.columns();
-        columns.take::<Uuid>()?;
-        locks::salt(&mut columns)
+        Ok((records::user(&mut columns)?, locks::salt(&mut columns)?))
     })?;
-    let Some(salt) = salt else {
+    let Some((user, salt)) = signed_in else {
         return Ok(Verdict::Undo(Opened::ProofStale));
     };
     let values = vec![
@@ -150,7 +149,7 @@ async fn open_in(
         &sessions_of(&ended),
     );
     append(tx, &[row]).await?;
-    Ok(Verdict::Commit(Opened::Opened(session, ended)))
+    Ok(Verdict::Commit(Opened::Opened(session, user, ended)))
 }
 
 /// Ends a user's oldest sessions beyond the number that is allowed, under the lock of its row. The

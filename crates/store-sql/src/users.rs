@@ -3,8 +3,8 @@ use countersign_domain::email::EmailKey;
 use countersign_domain::rotation::EndReason;
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{
-    Act, Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword,
-    StoreError, Subject, User, UserChange, Users,
+    Act, Actor, Announcement, Created, Credentials, Deleted, NewUser, PasswordSet, Patched,
+    SetPassword, StoreError, Subject, User, UserChange, Users,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -108,6 +108,17 @@ impl Users for SqlStore {
             let mut tx = db.begin().await?;
             let verdict = change_in(&mut tx, id, &change, &act).await?;
             Ok(tx.settle(verdict).await?)
+        })
+        .await
+    }
+
+    async fn outdate_tokens(&self, id: UserId, act: &Act) -> Result<Vec<Announcement>, StoreError> {
+        let act = act.clone();
+        self.detached("outdate_tokens", |db| async move {
+            let mut tx = db.begin().await?;
+            let announcement = announce_user(&mut tx, id, &act).await?;
+            tx.commit().await?;
+            Ok(vec![announcement])
         })
         .await
     }

@@ -71,8 +71,8 @@ pub struct SignInProof {
 /// The outcome of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// The session is live. Where the user had too many, the oldest ended for it.
-    Opened(Session, Vec<Announcement>),
+    /// The session is live, and its user is as given at that moment. Where the user had too many, the oldest ended for it.
+    Opened(Session, User, Vec<Announcement>),
     /// The proof no longer holds: the password was changed or rehashed, or the account was
     /// disabled or deleted, since the credentials were read. Nothing was stored.
     ProofStale,

@@ -174,6 +174,11 @@ pub trait Users {
         act: &Act,
     ) -> Result<Patched, StoreError>;
 
+    /// Announces that tokens of the user from before the act are out of date. Who changed roles calls this after the change, with a
+    /// later time: a token that was made from the roles before while the change waited for its turn is then refused too.
+    /// Leaves no event.
+    async fn outdate_tokens(&self, id: UserId, act: &Act) -> Result<Vec<Announcement>, StoreError>;
+
     /// Sets the password and ends every session of the user except the acting one, with the
     /// reason `PasswordChanged`. A sign-in that checked the old password and commits later opens no session.
     async fn set_password(

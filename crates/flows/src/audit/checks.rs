@@ -1,6 +1,7 @@
-use countersign_domain::audit::{Cursor, Fault as ChainFault, Hash, Mark};
+use countersign_domain::audit::{Cursor, Fault as ChainFault, Hash, Mark, MarkKind};
 use countersign_store::{Chain, StoreError};
 
+use super::seal::{BATCH, CHECKPOINT_EVERY};
 use crate::Flows;
 use crate::fault::Fault;
 
@@ -177,6 +178,8 @@ struct Checkpoints {
     read_to: u64,
     all_read: bool,
     passed: u64,
+    /// Where the last one was, or the cut.
+    last: u64,
 }
 
 impl Checkpoints {
@@ -186,6 +189,7 @@ impl Checkpoints {
             read_to: cut,
             all_read: false,
             passed: 0,
+            last: cut,
         }
     }
 
@@ -206,10 +210,19 @@ impl Checkpoints {
         {
             cursor.pass(&flows.ink, mark)?;
             self.passed += 1;
+            self.last = mark.position;
             self.ahead.pop_front();
             self.fill(flows).await?;
         }
-        Ok(())
+        // Every so many events the chain was marked, at the end of a batch at the latest.
+        match cursor.position() - self.last > CHECKPOINT_EVERY + u64::from(BATCH) {
+            true => Err(ChainFault::Mark {
+                kind: MarkKind::Checkpoint,
+                position: cursor.position(),
+            }
+            .into()),
+            false => Ok(()),
+        }
     }
 
     /// One that lies behind the end contradicts it, unless the log has grown since.

@@ -17,10 +17,10 @@ const LEASE_LASTS: SignedDuration = SignedDuration::from_secs(10);
 const LATE: SignedDuration = SignedDuration::from_secs(30);
 
 /// Events in one transaction.
-const BATCH: u32 = 500;
+pub(super) const BATCH: u32 = 500;
 
 /// How often the chain leaves a mark that may be kept elsewhere, in events.
-const CHECKPOINT_EVERY: u64 = 1000;
+pub(super) const CHECKPOINT_EVERY: u64 = 1000;
 
 const FORGED_END: &str = "the end of the audit log was changed: see `countersign audit verify`";
 

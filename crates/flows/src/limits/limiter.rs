@@ -3,12 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::hmac;
-use countersign_domain::SessionId;
 use countersign_domain::address::AddressBlock;
 use countersign_domain::device_token::DeviceId;
 use countersign_domain::email::Email;
 use countersign_domain::limits::Rule;
 use countersign_domain::root_secret::{Purpose, RootSecret};
+use countersign_domain::{SessionId, UserId};
 use countersign_store::LimitKey;
 use jiff::Timestamp;
 use quick_cache::sync::Cache;
@@ -31,8 +31,10 @@ pub(crate) enum Who<'a> {
     Address(AddressBlock),
     /// An account, whether or not there is one: by its address, however that is spelled.
     Account(&'a str),
-    Device(DeviceId),
-    Session(SessionId),
+    /// A device, and whose it is.
+    Device(DeviceId, UserId),
+    /// A session, and whose it is.
+    Session(SessionId, UserId),
 }
 
 /// A limit as it applies to somebody: its name, its rule, and whom it counts.
@@ -89,11 +91,11 @@ impl Limiter {
                     Err(_) => context.update(email.trim().to_lowercase().as_bytes()),
                 }
             }
-            Who::Device(DeviceId(id)) => {
+            Who::Device(DeviceId(id), _) => {
                 context.update(b"\0device\0");
                 context.update(&id);
             }
-            Who::Session(SessionId(id)) => {
+            Who::Session(SessionId(id), _) => {
                 context.update(b"\0session\0");
                 context.update(id.as_bytes());
             }

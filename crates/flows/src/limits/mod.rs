@@ -12,9 +12,8 @@ mod tallies;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use countersign_domain::SessionId;
 use countersign_domain::audit::{By, Kind};
-use countersign_domain::device_token::DeviceId;
+use countersign_domain::device_token::KnownDevice;
 use countersign_domain::limits::{Return, Rule, Taken};
 use countersign_domain::rotation::later;
 use countersign_store::LimitKey;
@@ -27,6 +26,7 @@ pub use tallies::LimitFigures;
 
 use limiter::{Limit, Who};
 
+use crate::access::Authenticated;
 use crate::fault::Fault;
 use crate::{Caller, Flows};
 
@@ -85,7 +85,7 @@ impl Flows {
         let Limit(name, _, who) = limit;
         let passed = self.limiter.pass(limit, self.cautious_now());
         if let Err(limited) = &passed {
-            self.record_limited(self.limiter.key_of(name, who), limited, caller)
+            self.record_limited(self.limiter.key_of(name, who), who, limited, caller)
                 .await;
         }
         passed
@@ -93,7 +93,13 @@ impl Flows {
 
     /// Records that a limit has begun to refuse somebody: once until it admits again, or whoever is
     /// refused could fill the log. The refusal stands also where it cannot be recorded.
-    async fn record_limited(&self, key: LimitKey, limited: &Limited, caller: &Caller) {
+    async fn record_limited(
+        &self,
+        key: LimitKey,
+        who: Who<'_>,
+        limited: &Limited,
+        caller: &Caller,
+    ) {
         let now = self.clock.now();
         let until = later(now, limited.standing.reset.try_into().unwrap_or_default());
         let known = self.limiter.refused.get(&key);
@@ -104,6 +110,13 @@ impl Flows {
         let mut draft = self.draft(Kind::LimitReached, By::Anybody, caller, now);
         let limit = limited.standing.policy;
         draft.details.insert("limit".to_owned(), limit.into());
+        match who {
+            Who::Device(_, user) => draft.user = Some(user),
+            Who::Session(session, user) => {
+                (draft.user, draft.session) = (Some(user), Some(session));
+            }
+            Who::Address(_) | Who::Account(_) => {}
+        }
         if let Err(error) = self.record(draft).await {
             tracing::warn!(%error, limit, "a refusal by a limit was not recorded");
         }
@@ -119,12 +132,12 @@ impl Flows {
     pub(crate) fn limit_sign_in<'a>(
         &self,
         email: &'a str,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Vec<Limit<'a>> {
         let LimitPolicy { login, account, .. } = self.limiter.policy;
         match device {
-            Some(device) => vec![Limit("device", login, Who::Device(device))],
+            Some(device) => vec![Limit("device", login, Who::Device(device.id, device.user))],
             None => vec![
                 Limit("login", login, Who::Address(caller.block())),
                 Limit(ACCOUNT, account, Who::Account(email)),
@@ -135,11 +148,11 @@ impl Flows {
     /// What a password is counted against that a signed-in user is asked for again: the session,
     /// so that whoever holds a stolen token can guess no more than at the front door, and nobody can
     /// keep the owner from it.
-    pub(crate) fn limit_password_again<'a>(&self, session: SessionId) -> [Limit<'a>; 1] {
+    pub(crate) fn limit_password_again<'a>(&self, who: &Authenticated) -> [Limit<'a>; 1] {
         [Limit(
             "password",
             self.limiter.policy.login,
-            Who::Session(session),
+            Who::Session(who.session(), who.user()),
         )]
     }
 
@@ -176,7 +189,7 @@ impl Flows {
                 }
                 Err(limited) => {
                     self.settle(held, Effect::GiveBack(Return::Unused)).await;
-                    self.record_limited(key, &limited, caller).await;
+                    self.record_limited(key, who, &limited, caller).await;
                     return Err(limited);
                 }
             }

@@ -10,7 +10,7 @@ use crate::log::{Log, draft, ink};
 
 /// The columns of an event, but for its place.
 #[derive(Clone, Copy, Debug)]
-pub enum Column {
+pub(crate) enum Column {
     Id,
     At,
     Kind,
@@ -51,7 +51,7 @@ const COLUMNS: [Column; 17] = [
 ];
 
 #[derive(Clone, Copy, Debug)]
-pub enum MarkPart {
+pub(crate) enum MarkPart {
     Position,
     Hash,
     At,
@@ -67,7 +67,7 @@ const PARTS: [MarkPart; 4] = [
 
 /// One edit. Which events and marks it is about is chosen from what there is.
 #[derive(Clone, Debug)]
-pub enum Edit {
+pub(crate) enum Edit {
     Change(Column, Index),
     ChangeWaiting(Column, Index),
     /// Moves it where nothing is: behind the end, before the beginning, or back to those that wait.
@@ -103,7 +103,7 @@ pub enum Edit {
     Salt,
 }
 
-pub fn edits() -> impl Strategy<Value = Edit> {
+pub(crate) fn edits() -> impl Strategy<Value = Edit> {
     let column = prop::sample::select(&COLUMNS[..]);
     let part = prop::sample::select(&PARTS[..]);
     let one = any::<Index>;
@@ -139,7 +139,7 @@ pub fn edits() -> impl Strategy<Value = Edit> {
 
 /// The statements of an edit, and what is found after them. `None`: the log has nothing that it could be
 /// about, or it would change nothing.
-pub fn plan(log: &Log, edit: &Edit) -> Option<(String, Fault)> {
+pub(crate) fn plan(log: &Log, edit: &Edit) -> Option<(String, Fault)> {
     let raw = &log.raw;
     let sealed = &log.sealed;
     let pick = |index: &Index| (!sealed.is_empty()).then(|| &sealed[index.index(sealed.len())]);
@@ -529,7 +529,7 @@ fn values(log: &Log, mark: &Mark) -> String {
 }
 
 /// Puts what a mark says in the place of the head or the cut.
-pub fn replace(log: &Log, mark: &Mark, kind: MarkKind) -> String {
+pub(crate) fn replace(log: &Log, mark: &Mark, kind: MarkKind) -> String {
     let (raw, kind) = (&log.raw, kind.as_str());
     format!(
         "DELETE FROM audit_marks WHERE kind = '{kind}'; \

@@ -26,16 +26,16 @@ use crate::support::Fresh;
 
 const SECRET: u8 = 7;
 
-pub fn ink(secret: u8) -> Arc<Ink> {
+pub(crate) fn ink(secret: u8) -> Arc<Ink> {
     Arc::new(Ink::derive(&RootSecret::new(vec![secret; 32])))
 }
 
-pub fn at(second: u64) -> Timestamp {
+pub(crate) fn at(second: u64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + i64::try_from(second).unwrap()).unwrap()
 }
 
 /// The log of an installation, with the server that it belongs to.
-pub struct Log {
+pub(crate) struct Log {
     pub flows: Flows,
     pub store: SqlStore,
     pub ink: Arc<Ink>,
@@ -56,7 +56,7 @@ pub struct Log {
 
 /// The shape of a log.
 #[derive(Clone, Debug)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// How many events each batch gives their places.
     pub batches: Vec<u64>,
     /// After which batches there is a checkpoint.
@@ -208,7 +208,7 @@ impl Log {
     }
 }
 
-pub fn draft(n: u64) -> Draft {
+pub(crate) fn draft(n: u64) -> Draft {
     let mut random = [0; 10];
     random[2..].copy_from_slice(&n.to_be_bytes());
     let mut details = Details::new();
@@ -294,7 +294,7 @@ async fn open(store: &SqlStore, seed: u64) -> Flows {
 }
 
 /// A connection past the server, in the SQL of either engine.
-pub enum Raw {
+pub(crate) enum Raw {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }

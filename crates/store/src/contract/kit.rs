@@ -155,7 +155,7 @@ pub async fn open<S: Store>(store: &S, user: UserId, now: Timestamp) -> Session 
         .await
         .unwrap()
     {
-        Opened::Opened(session, _) => session,
+        Opened::Opened(session, ..) => session,
         Opened::ProofStale => panic!("the proof is stale"),
     }
 }
