@@ -8,6 +8,7 @@ pub mod api;
 pub mod cli;
 pub mod database;
 pub mod examples;
+pub mod faults;
 pub mod postgres;
 pub mod promise;
 pub mod random;

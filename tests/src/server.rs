@@ -175,6 +175,20 @@ impl Server {
         self.settings.insert(name.into(), value.into());
     }
 
+    /// Takes a setting away for the next start.
+    pub fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
+    }
+
+    /// `http://127.0.0.1:PORT` of the operator's listener, if the settings ask for one.
+    pub fn operator(&self) -> Api {
+        let log = self.log();
+        let (_, rest) = log
+            .split_once("operator's listener on ")
+            .expect("the operator's address in the log");
+        Api::new(rest.split_whitespace().next().expect("an address"))
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.running.as_ref().expect("the server runs").child.id()

@@ -1,0 +1,177 @@
+//! A fault that lasts, and what holds it up.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::doors::Doors;
+use super::fault::{Damage, Fault, Stop};
+use super::proxy::Wire;
+use super::world::World;
+
+/// Debian's package `faketime`; the loader fills in `$LIB`.
+const FAKETIME: &str = "/usr/$LIB/faketime/libfaketimeMT.so.1";
+
+/// Ends with [`Active::end`].
+#[derive(Debug)]
+pub(crate) struct Active {
+    fault: Fault,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Nothing,
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+    Crowd(JoinHandle<()>),
+}
+
+impl Active {
+    pub(crate) async fn begin(fault: Fault, world: &mut World, doors: &Doors) -> Active {
+        for door in fault.blinds(doors.len()) {
+            doors.blind(door);
+        }
+        let mut held = Held::Nothing;
+        match fault {
+            Fault::Nothing => {}
+            Fault::Killed(one) => world.servers[one].kill(),
+            Fault::Frozen(one) => world.servers[one].signal(Signal::STOP),
+            Fault::ClocksDiffer => set_clocks(world, doors, &["+120s", "-120s"]).await,
+            Fault::Locked => held = Held::Sqlite(lock_sqlite(world).await),
+            Fault::Restarted(stop) => {
+                match stop {
+                    Stop::Fast => world.postgres().stop_fast(),
+                    Stop::Immediate => world.postgres().stop(),
+                }
+                world.postgres().start_again();
+            }
+            Fault::Stopped => world.postgres().stop(),
+            Fault::ReadOnly => world.postgres().set_read_only(true).await,
+            Fault::Crowded => held = Held::Crowd(crowd(world).await),
+            Fault::TableLocked(table) => held = Held::Postgres(lock_table(world, table).await),
+            Fault::Wire(damage, reach) => {
+                for one in reach.range(world.wires.len()) {
+                    world.wires[one].set(match damage {
+                        Damage::Cut => Wire::Cut,
+                        Damage::Silent => Wire::Silent,
+                        Damage::Slow => Wire::Slow(Duration::from_millis(50)),
+                        Damage::Torn => Wire::Torn(1500),
+                    });
+                }
+            }
+        }
+        Active { fault, held }
+    }
+
+    /// Returns when nothing is wrong any more, but for its consequences.
+    pub(crate) async fn end(self, world: &mut World, doors: &Doors) {
+        match self.fault {
+            Fault::Killed(one) => {
+                world.servers[one].launch().await;
+                doors.moved(one, world.servers[one].base());
+            }
+            Fault::Frozen(one) => world.servers[one].signal(Signal::CONT),
+            Fault::ClocksDiffer => set_clocks(world, doors, &[]).await,
+            Fault::Stopped => world.postgres().start_again(),
+            Fault::ReadOnly => world.postgres().set_read_only(false).await,
+            Fault::Wire(_, reach) => {
+                for one in reach.range(world.wires.len()) {
+                    world.wires[one].set(Wire::Sound);
+                }
+            }
+            Fault::Nothing
+            | Fault::Locked
+            | Fault::Restarted(_)
+            | Fault::Crowded
+            | Fault::TableLocked(_) => {}
+        }
+        match self.held {
+            Held::Nothing => {}
+            Held::Crowd(crowd) => crowd.abort(),
+            // Closing ends the transaction, and with it the lock.
+            Held::Postgres(connection) => drop(connection.close().await),
+            Held::Sqlite(connection) => drop(connection.close().await),
+        }
+    }
+}
+
+/// Starts the first instances again with clocks of their own, and all others whose clocks had been wrong.
+async fn set_clocks(world: &mut World, doors: &Doors, offsets: &[&str]) {
+    doors.skewed.store(true, Relaxed);
+    for (one, server) in world.servers.iter_mut().enumerate().take(2) {
+        server.stop().await;
+        match offsets.get(one) {
+            Some(offset) => {
+                server.set("LD_PRELOAD", FAKETIME);
+                server.set("FAKETIME", offset);
+                server.set("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            }
+            None => {
+                for name in ["LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC"] {
+                    server.unset(name);
+                }
+            }
+        }
+        server.launch().await;
+        doors.moved(one, server.base());
+    }
+    doors.skewed.store(!offsets.is_empty(), Relaxed);
+}
+
+async fn lock_sqlite(world: &World) -> SqliteConnection {
+    let mut connection = SqliteConnection::connect(&world.database.url())
+        .await
+        .expect("open SQLite");
+    // Somebody else may be writing.
+    sqlx::raw_sql("PRAGMA busy_timeout = 10000; BEGIN IMMEDIATE")
+        .execute(&mut connection)
+        .await
+        .expect("lock SQLite");
+    connection
+}
+
+async fn lock_table(world: &World, table: &str) -> PgConnection {
+    let mut connection = PgConnection::connect(&world.database.url())
+        .await
+        .expect("connect to PostgreSQL");
+    // One of the names in `Fault::all`.
+    let statement = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+    sqlx::raw_sql(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await
+        .expect("lock the table");
+    connection
+}
+
+/// Takes every connection that there is, throws the instances out, and goes on taking what becomes free.
+async fn crowd(world: &World) -> JoinHandle<()> {
+    let url = world.postgres().url.clone();
+    let mut admin = world.postgres().admin().await;
+    let mut taken = Vec::new();
+    while let Some(one) = squeeze_in(&url).await {
+        taken.push(one);
+    }
+    let statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'countersign'";
+    sqlx::query(statement)
+        .execute(&mut admin)
+        .await
+        .expect("throw the instances out");
+    tokio::spawn(async move {
+        loop {
+            match squeeze_in(&url).await {
+                Some(one) => taken.push(one),
+                None => sleep(Duration::from_millis(5)).await,
+            }
+        }
+    })
+}
+
+async fn squeeze_in(url: &str) -> Option<PgConnection> {
+    let connecting = timeout(Duration::from_secs(2), PgConnection::connect(url));
+    connecting.await.ok()?.ok()
+}

@@ -1,0 +1,186 @@
+//! One round after the other: work, a fault during the work, the end of the fault, and then a look at every promise.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::active::Active;
+use super::doors::Doors;
+use super::fault::Fault;
+use super::health::{Watch, ready_again};
+use super::line::Line;
+use super::process::Holds;
+use super::table::{Row, Table};
+use super::user::{IN_EVERY_PASSWORD, User};
+use super::world::{Profile, World};
+use crate::Random;
+
+const USERS: usize = 12;
+/// How patient a user is with one request: less than the server, about as much, and more.
+const TIMEOUTS: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(12),
+];
+/// An instance is ready again within this time of the fault's end.
+const READY: Duration = Duration::from_secs(10);
+/// What an instance may hold at the end beyond what it held before the first fault, in MiB and in descriptors: caches
+/// that fill, and the connections of its pool.
+const MORE: Holds = Holds {
+    memory: 48,
+    descriptors: 24,
+};
+
+/// Instances, users and what they were promised.
+#[derive(Debug)]
+pub struct Campaign {
+    world: World,
+    doors: Arc<Doors>,
+    users: Vec<User>,
+    table: Table,
+    before: Holds,
+}
+
+impl Campaign {
+    /// Starts the instances, and users who have begun to work.
+    pub async fn start(profile: Profile, random: &mut Random) -> Campaign {
+        let world = World::start(profile).await;
+        let doors = Arc::new(world.doors());
+        let user = |number: usize| {
+            let timeout = TIMEOUTS[number % TIMEOUTS.len()];
+            let line = Line::new(doors.clone(), random.fork(), timeout);
+            User::new(line, random.fork())
+        };
+        let users = (0..USERS).map(user).collect();
+        let before = holds(&world);
+        let table = Table::begin(profile);
+        Campaign {
+            world,
+            doors,
+            users,
+            table,
+            before,
+        }
+    }
+
+    /// One round: these faults, one beginning a moment after the other, for so long.
+    pub async fn round(&mut self, faults: &[Fault], lasts: Duration) {
+        let instances = self.doors.len();
+        let (stop, stopped) = watch::channel(false);
+        let mut working = JoinSet::new();
+        for mut user in self.users.drain(..) {
+            let stopped = stopped.clone();
+            working.spawn(async move {
+                user.work(stopped).await;
+                user
+            });
+        }
+        sleep(Duration::from_millis(400)).await;
+        self.doors.ledger.take();
+
+        let down: Vec<usize> = faults.iter().filter_map(|fault| fault.down()).collect();
+        let watch = Watch::begin(&self.doors, &down);
+        let mut active = Vec::new();
+        for fault in faults {
+            active.push(Active::begin(*fault, &mut self.world, &self.doors).await);
+            sleep(Duration::from_millis(150)).await;
+        }
+        sleep(lasts).await;
+        let mut ended = Instant::now();
+        // In reverse: an instance can start only where what it needs is there again.
+        for (active, fault) in active.into_iter().rev().zip(faults.iter().rev()) {
+            active.end(&mut self.world, &self.doors).await;
+            if !fault.restarts_instances() {
+                ended = Instant::now();
+            }
+        }
+        let ready = ready_again(&self.doors, ended, READY).await;
+        let expected = faults.iter().map(|fault| fault.must_be_unready(instances));
+        let expected = expected.max_by_key(ExactSizeIterator::len).unwrap_or(0..0);
+        let unready = watch.end(expected).await;
+        if ready.is_none() {
+            let text = format!("not ready again within {READY:?}");
+            self.doors.ledger.broken(text);
+        }
+        for door in 0..instances {
+            self.doors.sighted(door);
+        }
+        sleep(Duration::from_millis(400)).await;
+        stop.send_replace(true);
+        self.users = working.join_all().await;
+        self.check().await;
+        let row = Row {
+            faults: faults.iter().map(|fault| fault.name()).collect(),
+            counts: self.doors.ledger.take(),
+            unready,
+            ready,
+        };
+        self.table.add(row);
+    }
+
+    /// Every promise to every user, and the secrets that no log may tell.
+    async fn check(&mut self) {
+        // By then every instance has heard of everything.
+        sleep(Duration::from_secs(1)).await;
+        let mut checking = JoinSet::new();
+        for mut user in self.users.drain(..) {
+            checking.spawn(async move {
+                user.check().await;
+                user
+            });
+        }
+        self.users = checking.join_all().await;
+        for (number, server) in self.world.servers.iter().enumerate() {
+            let figures = server.operator().get("/metrics").await.text;
+            for (place, text) in [("log", &server.log()), ("metrics", &figures)] {
+                for secret in ["cs_rt_", "eyJ", IN_EVERY_PASSWORD] {
+                    if text.contains(secret) {
+                        let text = format!("the {place} of instance {number} has `{secret}…`");
+                        self.doors.ledger.broken(text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last checks. Prints the table; panics if a promise was broken.
+    pub async fn end(mut self) {
+        // With the users' connections gone, what an instance holds is its own.
+        self.users.clear();
+        let began = Instant::now();
+        let mut after = holds(&self.world);
+        while after.descriptors > self.before.descriptors + MORE.descriptors
+            && began.elapsed() < READY
+        {
+            sleep(Duration::from_millis(100)).await;
+            after = holds(&self.world);
+        }
+        self.world.database.check_integrity().await;
+        let (before, more) = (self.before, MORE);
+        println!("\n{}", self.table);
+        println!(
+            "An ended session was accepted by another instance for {:?} at most. Memory and descriptors of an instance: {} MiB and {} at first, {} MiB and {} at last.",
+            self.doors.latest(),
+            before.memory,
+            before.descriptors,
+            after.memory,
+            after.descriptors,
+        );
+        let broken = self.table.broken();
+        assert!(broken.is_empty(), "broken promises:\n{}", broken.join("\n"));
+        assert!(
+            after.memory <= before.memory + more.memory
+                && after.descriptors <= before.descriptors + more.descriptors,
+            "held at first: {before:?}, at last: {after:?}, granted: {more:?} more"
+        );
+    }
+}
+
+/// The most that an instance holds.
+fn holds(world: &World) -> Holds {
+    let all = world.servers.iter().map(|server| Holds::of(server.pid()));
+    all.fold(Holds::default(), Holds::max)
+}

@@ -1,0 +1,133 @@
+//! Looks at an instance as its load balancer and its operator do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Client;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::doors::Doors;
+
+/// `/healthz` that takes longer counts as dead. Far longer than it takes on a machine that is busy.
+const ALIVE: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Watches all instances until stopped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    doors: Arc<Doors>,
+    began: Instant,
+    /// Each tells how long after the beginning `/readyz` first answered 503.
+    readiness: Vec<JoinHandle<Duration>>,
+    liveness: Vec<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Watches every instance but `down`, which need not answer.
+    pub(crate) fn begin(doors: &Arc<Doors>, down: &[usize]) -> Watch {
+        let http = Client::builder().no_proxy().build().expect("client");
+        let began = Instant::now();
+        let up = (0..doors.len()).filter(|door| !down.contains(door));
+        Watch {
+            began,
+            readiness: (0..doors.len())
+                .map(|door| tokio::spawn(first_unready(doors.clone(), http.clone(), door, began)))
+                .collect(),
+            liveness: up
+                .map(|door| tokio::spawn(stays_alive(doors.clone(), http.clone(), door)))
+                .collect(),
+            doors: doors.clone(),
+        }
+    }
+
+    /// Ends the watch. The longest that one of these instances took to say that it was not ready.
+    pub(crate) async fn end(mut self, expected: std::ops::Range<usize>) -> Option<Duration> {
+        let lasted = self.began.elapsed();
+        let mut longest = None;
+        for (door, watching) in self.readiness.drain(..).enumerate() {
+            if !watching.is_finished() {
+                watching.abort();
+            }
+            let unready = watching.await.ok();
+            if !expected.contains(&door) {
+                continue;
+            }
+            match unready {
+                Some(after) => longest = longest.max(Some(after)),
+                None if lasted > Duration::from_secs(5) => {
+                    let text = format!(
+                        "instance {door} did not say within {lasted:?} that it is not ready"
+                    );
+                    self.doors.ledger.broken(text);
+                }
+                None => {}
+            }
+        }
+        if longest.is_some_and(|longest| longest > Duration::from_millis(5500)) {
+            let text = format!("an instance took {longest:?} to say that it is not ready");
+            self.doors.ledger.broken(text);
+        }
+        longest
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.liveness.iter().for_each(JoinHandle::abort);
+        self.readiness.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Asks one instance until it says that it is not ready.
+async fn first_unready(doors: Arc<Doors>, http: Client, door: usize, began: Instant) -> Duration {
+    loop {
+        if status(&doors, &http, door, "/readyz", 2 * ALIVE).await == Some(503) {
+            return began.elapsed();
+        }
+        sleep(EVERY).await;
+    }
+}
+
+async fn stays_alive(doors: Arc<Doors>, http: Client, door: usize) {
+    loop {
+        let url = doors.url(door, "/healthz");
+        let status = status(&doors, &http, door, "/healthz", ALIVE).await;
+        // It may have been restarted meanwhile.
+        if status != Some(200) && doors.url(door, "/healthz") == url {
+            let text =
+                format!("`/healthz` of instance {door} answered {status:?} during the fault");
+            doors.ledger.broken(text);
+        }
+        sleep(EVERY).await;
+    }
+}
+
+async fn status(
+    doors: &Doors,
+    http: &Client,
+    door: usize,
+    path: &str,
+    longest: Duration,
+) -> Option<u16> {
+    let request = http.get(doors.url(door, path)).timeout(longest);
+    Some(request.send().await.ok()?.status().as_u16())
+}
+
+/// Waits until every instance is ready and does its work again; how long that took. `None`: longer than `longest`.
+pub(crate) async fn ready_again(
+    doors: &Doors,
+    since: Instant,
+    longest: Duration,
+) -> Option<Duration> {
+    let http = Client::builder().no_proxy().build().expect("client");
+    for door in 0..doors.len() {
+        while status(doors, &http, door, "/readyz", ALIVE).await != Some(200) {
+            if since.elapsed() > longest {
+                return None;
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Some(since.elapsed())
+}

@@ -1,0 +1,85 @@
+//! The table of a campaign.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::ledger::Counts;
+use super::world::Profile;
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    profile: Profile,
+    rows: Vec<Row>,
+}
+
+/// One round.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) faults: Vec<String>,
+    pub(crate) counts: Counts,
+    /// How long it took until `/readyz` was 503, where it had to be.
+    pub(crate) unready: Option<Duration>,
+    pub(crate) ready: Option<Duration>,
+}
+
+impl Table {
+    pub(crate) fn begin(profile: Profile) -> Table {
+        Table {
+            profile,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, row: Row) {
+        println!("{row}");
+        self.rows.push(row);
+    }
+
+    /// Every broken promise.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let told = self.rows.iter().flat_map(|row| {
+            let name = row.faults.join(" + ");
+            row.counts
+                .broken
+                .iter()
+                .map(move |what| format!("{name}: {what}"))
+        });
+        told.collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| fault ({}) | requests | failures by kind | honest users signed out | revived | `/readyz` 503 after | ready again after |",
+            self.profile.name()
+        )?;
+        writeln!(f, "|---|--:|---|--:|--:|--:|--:|")?;
+        self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        let failures = counts
+            .failures
+            .iter()
+            .map(|(kind, count)| format!("{kind}: {count}"));
+        let seconds = |time: Option<Duration>, none: &str| {
+            time.map_or(none.into(), |time| format!("{:.1} s", time.as_secs_f64()))
+        };
+        write!(
+            f,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            self.faults.join(" + "),
+            counts.requests,
+            failures.collect::<Vec<_>>().join(", "),
+            counts.signed_out,
+            counts.revived,
+            seconds(self.unready, ""),
+            seconds(self.ready, "never"),
+        )
+    }
+}

@@ -1,0 +1,121 @@
+//! The instances, and what they depend on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::doors::{Doors, GRACE};
+use super::proxy::Proxy;
+use crate::postgres::Cluster;
+use crate::server::ROOT_SECRET;
+use crate::{Backend, Database, Server, Setup};
+
+/// What the instances run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// One instance on SQLite.
+    Sqlite,
+    /// Three instances on one PostgreSQL, each by a wire of its own.
+    Postgres,
+}
+
+impl Profile {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Profile::Sqlite => "sqlite",
+            Profile::Postgres => "postgres",
+        }
+    }
+
+    /// Reads such a name.
+    pub fn from_name(name: &str) -> Option<Profile> {
+        [Profile::Sqlite, Profile::Postgres]
+            .into_iter()
+            .find(|profile| profile.name() == name)
+    }
+
+    fn instances(self) -> usize {
+        match self {
+            Profile::Sqlite => 1,
+            Profile::Postgres => 3,
+        }
+    }
+}
+
+/// Everything that can be damaged.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) servers: Vec<Server>,
+    /// Between each instance and PostgreSQL.
+    pub(crate) wires: Vec<Proxy>,
+    pub(crate) database: Arc<Database>,
+    /// Last, so that it outlives what uses it.
+    pub(crate) postgres: Option<Cluster>,
+}
+
+impl World {
+    pub(crate) async fn start(profile: Profile) -> World {
+        let setup = Setup::new(match profile {
+            Profile::Sqlite => Backend::Sqlite,
+            Profile::Postgres => Backend::Postgres,
+        });
+        let setup = setup
+            .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+            .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+            .set("REFRESH_GRACE_SECONDS", GRACE.as_secs().to_string());
+        let mut world = match profile {
+            Profile::Sqlite => {
+                let server = setup.prepare().await;
+                World {
+                    database: server.database.clone(),
+                    servers: vec![server],
+                    wires: Vec::new(),
+                    postgres: None,
+                }
+            }
+            Profile::Postgres => World::on_postgres(setup, profile.instances()).await,
+        };
+        for server in &mut world.servers {
+            server.launch().await;
+        }
+        world
+    }
+
+    async fn on_postgres(setup: Setup, instances: usize) -> World {
+        let cluster = Cluster::start_with("-c max_connections=100");
+        let database = Arc::new(Database::create_on(&cluster.url).await);
+        let mut world = World {
+            servers: Vec::new(),
+            wires: Vec::new(),
+            database: database.clone(),
+            postgres: None,
+        };
+        let target: SocketAddr = cluster.address().parse().expect("address");
+        for _ in 0..instances {
+            let wire = Proxy::to(target).await;
+            let folder = Arc::new(crate::server::temporary_folder());
+            let mut server = setup.clone().prepare_on(folder, database.clone());
+            let url = database
+                .url()
+                .replace(&target.to_string(), &wire.address.to_string());
+            server.set("DATABASE_URL", &url);
+            world.servers.push(server);
+            world.wires.push(wire);
+        }
+        world.postgres = Some(cluster);
+        world
+    }
+
+    pub(crate) fn doors(&self) -> Doors {
+        Doors::new(
+            self.servers
+                .iter()
+                .map(|server| server.base().to_owned())
+                .collect(),
+        )
+    }
+
+    pub(crate) fn postgres(&self) -> &Cluster {
+        self.postgres.as_ref().expect("a profile with PostgreSQL")
+    }
+}
