@@ -39,8 +39,14 @@ impl Active {
         let mut held = Held::Nothing;
         match fault {
             Fault::Nothing => {}
-            Fault::Killed(one) => world.servers[one].kill(),
-            Fault::Frozen(one) => world.servers[one].signal(Signal::STOP),
+            Fault::Killed(one) => {
+                doors.down(one);
+                world.servers[one].kill();
+            }
+            Fault::Frozen(one) => {
+                doors.down(one);
+                world.servers[one].signal(Signal::STOP);
+            }
             Fault::ClocksDiffer => set_clocks(world, doors, &["+120s", "-120s"]).await,
             Fault::Locked => held = Held::Sqlite(lock_sqlite(world).await),
             Fault::Restarted(stop) => {
@@ -73,9 +79,12 @@ impl Active {
         match self.fault {
             Fault::Killed(one) => {
                 world.servers[one].launch().await;
-                doors.moved(one, world.servers[one].base());
+                doors.up(one, world.servers[one].base());
             }
-            Fault::Frozen(one) => world.servers[one].signal(Signal::CONT),
+            Fault::Frozen(one) => {
+                world.servers[one].signal(Signal::CONT);
+                doors.up(one, world.servers[one].base());
+            }
             Fault::ClocksDiffer => set_clocks(world, doors, &[]).await,
             Fault::Stopped => world.postgres().start_again(),
             Fault::ReadOnly => world.postgres().set_read_only(false).await,
@@ -104,6 +113,7 @@ impl Active {
 async fn set_clocks(world: &mut World, doors: &Doors, offsets: &[&str]) {
     doors.skewed.store(true, Relaxed);
     for (one, server) in world.servers.iter_mut().enumerate().take(2) {
+        doors.down(one);
         server.stop().await;
         match offsets.get(one) {
             Some(offset) => {
@@ -118,7 +128,7 @@ async fn set_clocks(world: &mut World, doors: &Doors, offsets: &[&str]) {
             }
         }
         server.launch().await;
-        doors.moved(one, server.base());
+        doors.up(one, server.base());
     }
     doors.skewed.store(!offsets.is_empty(), Relaxed);
 }

@@ -152,7 +152,7 @@ impl User {
                 "its sign-out",
             );
         } else {
-            self.refused(index, "a sign-out", &told);
+            self.refused(index, "a sign-out", &told).await;
         }
     }
 
@@ -165,7 +165,7 @@ impl User {
         };
         self.parked = told.unanswered > 0;
         if told.answer.status != 204 {
-            return self.refused(index, "a sign-out", &told);
+            return self.refused(index, "a sign-out", &told).await;
         }
         self.end_all_but((scope == "others").then_some(index), end(&told), scope);
     }
@@ -182,7 +182,7 @@ impl User {
         self.parked = told.unanswered > 0;
         let done_before = told.unanswered > 0 && told.is(403, "invalid_credentials");
         if told.answer.status != 204 && !done_before {
-            return self.refused(index, "a change of password", &told);
+            return self.refused(index, "a change of password", &told).await;
         }
         let by = if done_before { ANY } else { told.door };
         self.password = new;
@@ -211,7 +211,7 @@ impl User {
         let done_before = told.unanswered > 0
             && (told.is(401, "session_revoked") || told.is(403, "reauthentication_required"));
         if told.answer.status != 204 && !done_before {
-            return self.refused(index, "a deletion", &told);
+            return self.refused(index, "a deletion", &told).await;
         }
         let by = if done_before { ANY } else { told.door };
         self.end_all_but(
@@ -227,14 +227,6 @@ impl User {
             std::mem::take(&mut self.password),
         ));
         self.id = None;
-    }
-
-    /// What a live session must not be answered, unless its token comes from a clock that is ahead.
-    fn refused(&mut self, index: usize, what: &str, told: &Told) {
-        if told.is(401, "invalid_token") && self.line.doors.are_skewed() {
-            return self.line.doors.ledger.failure("token from the future");
-        }
-        self.lost(index, &format!("{what} got {}", told.text()));
     }
 
     fn end_all_but(&mut self, but: Option<usize>, end: End, why: &'static str) {

@@ -81,8 +81,7 @@ impl Campaign {
         sleep(Duration::from_millis(400)).await;
         self.doors.ledger.take();
 
-        let down: Vec<usize> = faults.iter().filter_map(|fault| fault.down()).collect();
-        let watch = Watch::begin(&self.doors, &down);
+        let watch = Watch::begin(&self.doors);
         let mut active = Vec::new();
         for fault in faults {
             active.push(Active::begin(*fault, &mut self.world, &self.doors).await);
@@ -170,11 +169,30 @@ impl Campaign {
             after.descriptors,
         );
         let broken = self.table.broken();
+        if !broken.is_empty() {
+            self.keep_logs();
+        }
         assert!(broken.is_empty(), "broken promises:\n{}", broken.join("\n"));
         assert!(
             after.memory <= before.memory + more.memory
                 && after.descriptors <= before.descriptors + more.descriptors,
             "held at first: {before:?}, at last: {after:?}, granted: {more:?} more"
+        );
+    }
+}
+
+impl Campaign {
+    /// Writes the logs into a folder, and ends the instances, so that the logs are not printed too.
+    fn keep_logs(&mut self) {
+        let folder = crate::server::temporary_folder().keep();
+        for (number, server) in self.world.servers.iter_mut().enumerate() {
+            let file = folder.join(format!("instance-{number}.log"));
+            std::fs::write(file, server.log()).expect("write the log");
+            server.kill();
+        }
+        println!(
+            "logs since the last start of each instance: {}",
+            folder.display()
         );
     }
 }

@@ -50,8 +50,9 @@ impl User {
                 first_sent: sent,
                 unanswered: 0,
             };
-            if !self.check_me(index, &told) {
-                return;
+            match told.answer.status {
+                200 => self.check_named(&told.answer.json()),
+                _ => return self.refused(index, "`/auth/me`", &told).await,
             }
         }
         if !self.sessions[index].is_resting() {

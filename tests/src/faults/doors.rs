@@ -31,6 +31,8 @@ pub(crate) struct Doors {
 #[derive(Debug)]
 struct Door {
     base: Mutex<String>,
+    /// It is meant to answer.
+    up: AtomicBool,
     /// Since when it can learn what others announce. `None`: it cannot.
     sighted: Mutex<Option<Instant>>,
 }
@@ -47,6 +49,7 @@ impl Doors {
     pub(crate) fn new(bases: Vec<String>) -> Doors {
         let door = |base| Door {
             base: Mutex::new(base),
+            up: AtomicBool::new(true),
             sighted: Mutex::new(Some(Instant::now())),
         };
         Doors {
@@ -65,9 +68,19 @@ impl Doors {
         format!("{}{path}", self.doors[door].base.lock().expect("door"))
     }
 
-    /// An instance was started again, on another port.
-    pub(crate) fn moved(&self, door: usize, base: &str) {
+    /// From now on the instance need not answer.
+    pub(crate) fn down(&self, door: usize) {
+        self.doors[door].up.store(false, Relaxed);
+    }
+
+    /// It answers again, here; after a new start that is another port.
+    pub(crate) fn up(&self, door: usize, base: &str) {
         base.clone_into(&mut self.doors[door].base.lock().expect("door"));
+        self.doors[door].up.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_up(&self, door: usize) -> bool {
+        self.doors[door].up.load(Relaxed)
     }
 
     /// From now on the instance cannot learn what others announce.

@@ -138,14 +138,6 @@ impl Fault {
         }
     }
 
-    /// Instances that do not answer meanwhile.
-    pub(crate) fn down(self) -> Option<usize> {
-        match self {
-            Fault::Killed(one) | Fault::Frozen(one) => Some(one),
-            _ => None,
-        }
-    }
-
     /// Instances that start anew, so that being ready again is counted from the start.
     pub(crate) fn restarts_instances(self) -> bool {
         matches!(self, Fault::Killed(_) | Fault::ClocksDiffer)

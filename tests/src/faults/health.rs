@@ -24,17 +24,16 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches every instance but `down`, which need not answer.
-    pub(crate) fn begin(doors: &Arc<Doors>, down: &[usize]) -> Watch {
+    /// Watches every instance.
+    pub(crate) fn begin(doors: &Arc<Doors>) -> Watch {
         let http = Client::builder().no_proxy().build().expect("client");
         let began = Instant::now();
-        let up = (0..doors.len()).filter(|door| !down.contains(door));
         Watch {
             began,
             readiness: (0..doors.len())
                 .map(|door| tokio::spawn(first_unready(doors.clone(), http.clone(), door, began)))
                 .collect(),
-            liveness: up
+            liveness: (0..doors.len())
                 .map(|door| tokio::spawn(stays_alive(doors.clone(), http.clone(), door)))
                 .collect(),
             doors: doors.clone(),
@@ -91,10 +90,11 @@ async fn first_unready(doors: Arc<Doors>, http: Client, door: usize, began: Inst
 
 async fn stays_alive(doors: Arc<Doors>, http: Client, door: usize) {
     loop {
-        let url = doors.url(door, "/healthz");
+        let (url, up) = (doors.url(door, "/healthz"), doors.is_up(door));
         let status = status(&doors, &http, door, "/healthz", ALIVE).await;
         // It may have been restarted meanwhile.
-        if status != Some(200) && doors.url(door, "/healthz") == url {
+        let meant_to = up && doors.is_up(door) && doors.url(door, "/healthz") == url;
+        if meant_to && status != Some(200) {
             let text =
                 format!("`/healthz` of instance {door} answered {status:?} during the fault");
             doors.ledger.broken(text);

@@ -38,7 +38,7 @@ pub(crate) struct Ended {
 
 impl Session {
     /// As a sign-in has made it.
-    pub(crate) fn begin(tokens: Tokens, sent: Instant) -> Session {
+    pub(crate) fn begin(tokens: Tokens, sent: Instant, skewed: bool) -> Session {
         let (id, generation) = token::refresh_token(&tokens.refresh);
         assert_eq!(generation, 0, "the first generation");
         Session {
@@ -47,7 +47,7 @@ impl Session {
             access: [tokens.access].into(),
             sent,
             acknowledged: Instant::now(),
-            skewed: true,
+            skewed,
             resting: false,
         }
     }
@@ -121,6 +121,11 @@ impl Session {
     /// Not for ever: its access token expires.
     pub(crate) fn is_resting(&self) -> bool {
         self.resting && self.acknowledged.elapsed() < 4 * GRACE
+    }
+
+    /// Its access token may be from a clock that was ahead.
+    pub(crate) fn is_skewed(&self) -> bool {
+        self.skewed
     }
 
     pub(crate) fn exchanged(&self) -> usize {

@@ -124,7 +124,9 @@ impl User {
             return self.broken(&text);
         }
         if let Some(tokens) = self.tokens(&told.answer) {
-            self.sessions.push(Session::begin(tokens, told.first_sent));
+            let skewed = self.line.doors.are_skewed();
+            self.sessions
+                .push(Session::begin(tokens, told.first_sent, skewed));
             if self.random.below(6) == 0 {
                 let index = self.sessions.len() - 1;
                 self.refresh(index).await;
@@ -155,23 +157,22 @@ impl User {
     async fn look(&mut self, index: usize) {
         let ask = Ask::me(self.sessions[index].access());
         if let Some(told) = self.line.tell(&ask).await {
-            self.check_me(index, &told);
+            match told.answer.status {
+                200 => self.check_named(&told.answer.json()),
+                _ => self.refused(index, "`/auth/me`", &told).await,
+            }
         }
     }
 
-    /// An answer of `GET /auth/me` to a session that lives. Whether it is still there.
-    pub(crate) fn check_me(&mut self, index: usize, told: &Told) -> bool {
-        if told.answer.status == 200 {
-            self.check_named(&told.answer.json());
-        } else if told.is(401, "invalid_token") && self.line.doors.are_skewed() {
-            // Of an instance whose clock is ahead: documented, and over when the clocks agree.
+    /// A live session got an answer that it must not get. Only where its access token comes from a clock that is ahead
+    /// may one be refused, which a refresh mends: that is documented.
+    pub(crate) async fn refused(&mut self, index: usize, what: &str, told: &Told) {
+        let skewed = self.line.doors.are_skewed() || self.sessions[index].is_skewed();
+        if skewed && told.is(401, "invalid_token") {
             self.line.doors.ledger.failure("token from the future");
-        } else {
-            let text = format!("`/auth/me` answered {}", told.text());
-            self.lost(index, &text);
-            return false;
+            return self.refresh(index).await;
         }
-        true
+        self.lost(index, &format!("{what} got {}", told.text()));
     }
 
     pub(crate) fn check_named(&self, me: &Value) {
