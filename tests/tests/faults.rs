@@ -1,23 +1,14 @@
 //! Every fault once, for a moment each: see `docs/faults.md`. For longer, `scripts/campaign`.
 
 use countersign_tests::Random;
-use countersign_tests::faults::{Campaign, Fault, Profile};
-
-async fn each_fault(profile: Profile) {
-    let mut random = Random::from_environment();
-    let mut campaign = Campaign::start(profile, &mut random).await;
-    for fault in Fault::all(profile) {
-        campaign.round(&[fault], fault.lasts()).await;
-    }
-    campaign.end().await;
-}
+use countersign_tests::faults::{Campaign, Profile};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite() {
-    each_fault(Profile::Sqlite).await;
+    Campaign::each(Profile::Sqlite, Random::from_environment()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres() {
-    each_fault(Profile::Postgres).await;
+    Campaign::each(Profile::Postgres, Random::from_environment()).await;
 }

@@ -18,7 +18,7 @@ use super::user::{IN_EVERY_PASSWORD, User};
 use super::world::{Profile, World};
 use crate::Random;
 
-const USERS: usize = 12;
+const USERS: usize = 24;
 /// How patient a user is with one request: less than the server, about as much, and more.
 const TIMEOUTS: [Duration; 3] = [
     Duration::from_secs(1),
@@ -45,8 +45,7 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    /// Starts the instances, and users who have begun to work.
-    pub async fn start(profile: Profile, random: &mut Random) -> Campaign {
+    async fn start(profile: Profile, random: &mut Random) -> Campaign {
         let world = World::start(profile).await;
         let doors = Arc::new(world.doors());
         let user = |number: usize| {
@@ -66,8 +65,39 @@ impl Campaign {
         }
     }
 
+    /// Every fault of the profile once.
+    pub async fn each(profile: Profile, mut random: Random) {
+        let mut campaign = Campaign::start(profile, &mut random).await;
+        for fault in Fault::all(profile) {
+            campaign.round(&[fault], fault.lasts()).await;
+        }
+        campaign.end().await;
+    }
+
+    /// Random faults, one or two at a time, until `lasts` has passed. The choice depends on nothing but `random`.
+    pub async fn random(profile: Profile, mut random: Random, lasts: Duration) {
+        let mut choice = random.fork();
+        let mut campaign = Campaign::start(profile, &mut random).await;
+        let (began, instances) = (Instant::now(), profile.instances() as u64);
+        let all = Fault::all(profile);
+        while began.elapsed() < lasts && !campaign.table.has_broken() {
+            let [first, second] = [(); 2].map(|()| {
+                let fault = all[choice.below(all.len() as u64) as usize];
+                fault.at(choice.below(instances) as usize)
+            });
+            let mut faults = vec![first];
+            if first.is_of_instances() && second.is_of_dependencies() {
+                faults.push(second);
+            }
+            let milliseconds = 300 + choice.below(6000);
+            let lasts = Duration::from_millis(milliseconds);
+            campaign.round(&faults, lasts).await;
+        }
+        campaign.end().await;
+    }
+
     /// One round: these faults, one beginning a moment after the other, for so long.
-    pub async fn round(&mut self, faults: &[Fault], lasts: Duration) {
+    async fn round(&mut self, faults: &[Fault], lasts: Duration) {
         let instances = self.doors.len();
         let (stop, stopped) = watch::channel(false);
         let mut working = JoinSet::new();
@@ -81,12 +111,13 @@ impl Campaign {
         sleep(Duration::from_millis(400)).await;
         self.doors.ledger.take();
 
-        let watch = Watch::begin(&self.doors);
+        let mut watch = Watch::begin(&self.doors);
         let mut active = Vec::new();
         for fault in faults {
             active.push(Active::begin(*fault, &mut self.world, &self.doors).await);
             sleep(Duration::from_millis(150)).await;
         }
+        watch.all_have_begun();
         sleep(lasts).await;
         let mut ended = Instant::now();
         // In reverse: an instance can start only where what it needs is there again.
@@ -97,9 +128,13 @@ impl Campaign {
             }
         }
         let ready = ready_again(&self.doors, ended, READY).await;
-        let expected = faults.iter().map(|fault| fault.must_be_unready(instances));
-        let expected = expected.max_by_key(ExactSizeIterator::len).unwrap_or(0..0);
-        let unready = watch.end(expected).await;
+        let stopped = |door: &usize| faults.iter().any(|fault| fault.stops() == Some(*door));
+        let expected = faults
+            .iter()
+            .flat_map(|fault| fault.must_be_unready(instances));
+        let unready = watch
+            .end(expected.filter(|door| !stopped(door)).collect())
+            .await;
         if ready.is_none() {
             let text = format!("not ready again within {READY:?}");
             self.doors.ledger.broken(text);
@@ -146,7 +181,7 @@ impl Campaign {
     }
 
     /// The last checks. Prints the table; panics if a promise was broken.
-    pub async fn end(mut self) {
+    async fn end(mut self) {
         // With the users' connections gone, what an instance holds is its own.
         self.users.clear();
         let began = Instant::now();

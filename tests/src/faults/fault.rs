@@ -7,7 +7,7 @@ use super::world::Profile;
 
 /// Something that goes wrong, and is put right later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// None: what the others are compared with.
     Nothing,
     /// `kill -9` of an instance, which is started again.
@@ -34,14 +34,14 @@ pub enum Fault {
 
 /// How PostgreSQL is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stop {
+pub(crate) enum Stop {
     Fast,
     Immediate,
 }
 
 /// What happens to a wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Damage {
+pub(crate) enum Damage {
     Cut,
     Silent,
     Slow,
@@ -50,7 +50,7 @@ pub enum Damage {
 
 /// Which instances' wires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     One(usize),
     All,
 }
@@ -90,7 +90,7 @@ const POSTGRES: [Fault; 14] = [
 
 impl Fault {
     /// Every fault that this profile can have, in the order of the table.
-    pub fn all(profile: Profile) -> Vec<Fault> {
+    pub(crate) fn all(profile: Profile) -> Vec<Fault> {
         let own: &[Fault] = match profile {
             Profile::Sqlite => &[Fault::Locked],
             Profile::Postgres => &POSTGRES,
@@ -99,7 +99,7 @@ impl Fault {
     }
 
     /// As the table names it.
-    pub fn name(self) -> String {
+    pub(crate) fn name(self) -> String {
         match self {
             Fault::Nothing => "none".into(),
             Fault::Killed(_) => "instance killed (`kill -9`), restarted".into(),
@@ -129,12 +129,41 @@ impl Fault {
     }
 
     /// How long it lasts in a fixed list. More than five seconds where an instance must say that it is not ready.
-    pub fn lasts(self) -> Duration {
+    pub(crate) fn lasts(self) -> Duration {
         match self {
             Fault::Stopped | Fault::Wire(Damage::Silent, Reach::All) => Duration::from_secs(6),
             Fault::Wire(Damage::Cut, _) => Duration::from_secs(6),
-            Fault::TableLocked(_) | Fault::Locked => Duration::from_millis(3500),
+            Fault::TableLocked(_) | Fault::Locked | Fault::Crowded => Duration::from_millis(3500),
             _ => Duration::from_millis(2000),
+        }
+    }
+
+    /// The same fault of this instance, if it is one of a single instance.
+    pub(crate) fn at(self, instance: usize) -> Fault {
+        match self {
+            Fault::Killed(_) => Fault::Killed(instance),
+            Fault::Frozen(_) => Fault::Frozen(instance),
+            Fault::Wire(damage, Reach::One(_)) => Fault::Wire(damage, Reach::One(instance)),
+            other => other,
+        }
+    }
+
+    pub(crate) fn is_of_instances(self) -> bool {
+        matches!(
+            self,
+            Fault::Killed(_) | Fault::Frozen(_) | Fault::ClocksDiffer
+        )
+    }
+
+    pub(crate) fn is_of_dependencies(self) -> bool {
+        !self.is_of_instances() && self != Fault::Nothing
+    }
+
+    /// The instance that does not answer meanwhile.
+    pub(crate) fn stops(self) -> Option<usize> {
+        match self {
+            Fault::Killed(one) | Fault::Frozen(one) => Some(one),
+            _ => None,
         }
     }
 

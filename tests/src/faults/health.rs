@@ -17,9 +17,10 @@ const EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Watch {
     doors: Arc<Doors>,
+    /// When the last fault began.
     began: Instant,
-    /// Each tells how long after the beginning `/readyz` first answered 503.
-    readiness: Vec<JoinHandle<Duration>>,
+    /// Each tells when `/readyz` first answered 503.
+    readiness: Vec<JoinHandle<Instant>>,
     liveness: Vec<JoinHandle<()>>,
 }
 
@@ -27,11 +28,10 @@ impl Watch {
     /// Watches every instance.
     pub(crate) fn begin(doors: &Arc<Doors>) -> Watch {
         let http = Client::builder().no_proxy().build().expect("client");
-        let began = Instant::now();
         Watch {
-            began,
+            began: Instant::now(),
             readiness: (0..doors.len())
-                .map(|door| tokio::spawn(first_unready(doors.clone(), http.clone(), door, began)))
+                .map(|door| tokio::spawn(first_unready(doors.clone(), http.clone(), door)))
                 .collect(),
             liveness: (0..doors.len())
                 .map(|door| tokio::spawn(stays_alive(doors.clone(), http.clone(), door)))
@@ -40,8 +40,12 @@ impl Watch {
         }
     }
 
+    pub(crate) fn all_have_begun(&mut self) {
+        self.began = Instant::now();
+    }
+
     /// Ends the watch. The longest that one of these instances took to say that it was not ready.
-    pub(crate) async fn end(mut self, expected: std::ops::Range<usize>) -> Option<Duration> {
+    pub(crate) async fn end(mut self, expected: Vec<usize>) -> Option<Duration> {
         let lasted = self.began.elapsed();
         let mut longest = None;
         for (door, watching) in self.readiness.drain(..).enumerate() {
@@ -53,7 +57,9 @@ impl Watch {
                 continue;
             }
             match unready {
-                Some(after) => longest = longest.max(Some(after)),
+                Some(at) => {
+                    longest = longest.max(Some(at.saturating_duration_since(self.began)));
+                }
                 None if lasted > Duration::from_secs(5) => {
                     let text = format!(
                         "instance {door} did not say within {lasted:?} that it is not ready"
@@ -79,10 +85,10 @@ impl Drop for Watch {
 }
 
 /// Asks one instance until it says that it is not ready.
-async fn first_unready(doors: Arc<Doors>, http: Client, door: usize, began: Instant) -> Duration {
+async fn first_unready(doors: Arc<Doors>, http: Client, door: usize) -> Instant {
     loop {
         if status(&doors, &http, door, "/readyz", 2 * ALIVE).await == Some(503) {
-            return began.elapsed();
+            return Instant::now();
         }
         sleep(EVERY).await;
     }

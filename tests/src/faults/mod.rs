@@ -24,6 +24,5 @@ mod user;
 mod world;
 
 pub use campaign::Campaign;
-pub use fault::{Damage, Fault, Reach, Stop};
 pub use proxy::{Proxy, Wire};
 pub use world::Profile;

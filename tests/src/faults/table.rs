@@ -35,6 +35,10 @@ impl Table {
         self.rows.push(row);
     }
 
+    pub(crate) fn has_broken(&self) -> bool {
+        self.rows.iter().any(|row| !row.counts.broken.is_empty())
+    }
+
     /// Every broken promise.
     pub(crate) fn broken(&self) -> Vec<String> {
         let told = self.rows.iter().flat_map(|row| {

@@ -18,6 +18,8 @@ pub enum Profile {
     Postgres,
 }
 
+const ALL: [Profile; 2] = [Profile::Sqlite, Profile::Postgres];
+
 impl Profile {
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -29,12 +31,15 @@ impl Profile {
 
     /// Reads such a name.
     pub fn from_name(name: &str) -> Option<Profile> {
-        [Profile::Sqlite, Profile::Postgres]
-            .into_iter()
-            .find(|profile| profile.name() == name)
+        ALL.into_iter().find(|profile| profile.name() == name)
     }
 
-    fn instances(self) -> usize {
+    /// All names, for people.
+    pub fn names() -> String {
+        ALL.map(Profile::name).join(", ")
+    }
+
+    pub(crate) fn instances(self) -> usize {
         match self {
             Profile::Sqlite => 1,
             Profile::Postgres => 3,
