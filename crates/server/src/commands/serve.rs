@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_flows::clock::SharedClock;
 use countersign_flows::{Flows, Role};
 use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
     public_router,
 };
+use countersign_store_sql::SqlStore;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +34,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// of one second with room to spare.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How often the clock is compared with the database's.
+const SET_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
@@ -52,10 +57,13 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
         true => drop(store.migrate().await?),
         false => app::current_schema(&store).await?,
     }
-    let flows = Arc::new(app::open(Role::Server, &settings, store.clone()).await?);
+    let clock = Arc::<SharedClock>::default();
+    let flows = app::open(Role::Server, &settings, store.clone(), clock.clone()).await?;
+    let flows = Arc::new(flows);
 
     let (stop, stopped) = watch::channel(false);
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let setting_clock = tokio::spawn(set_clock(clock, store.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let mut registry = Registry::default();
@@ -89,6 +97,7 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     tokio::join!(public_server, operator_server, stopping);
     let _ = tokio::join!(following, sweeping);
     measuring.abort();
+    setting_clock.abort();
     store.close().await;
     request_log.flush(LAST_LINES);
     tracing::info!("stopped");
@@ -150,6 +159,16 @@ async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
                 tracing::warn!(%error, "cannot follow announcements");
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// Keeps the clock in step with the database's. Apart from [`follow`], so that neither waits for the other.
+async fn set_clock(clock: Arc<SharedClock>, store: SqlStore) {
+    loop {
+        tokio::time::sleep(SET_CLOCK_EVERY).await;
+        if let Err(error) = app::set_clock(&clock, &store).await {
+            tracing::debug!(%error, "cannot compare clocks");
         }
     }
 }
