@@ -5,10 +5,10 @@ use countersign_tests::faults::{Campaign, Profile};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite() {
-    Campaign::each(Profile::Sqlite, Random::from_environment()).await;
+    Campaign::each(Profile::Sqlite, Random::from_environment(), "").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres() {
-    Campaign::each(Profile::Postgres, Random::from_environment()).await;
+    Campaign::each(Profile::Postgres, Random::from_environment(), "").await;
 }

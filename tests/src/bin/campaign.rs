@@ -15,6 +15,9 @@ struct Arguments {
     /// How long to go on.
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Instead, once each fault whose name has this text; the empty text means all.
+    #[arg(long)]
+    each: Option<String>,
     /// Makes the same choice of faults again.
     #[arg(long)]
     seed: Option<u64>,
@@ -30,6 +33,11 @@ async fn main() {
     let random = arguments
         .seed
         .map_or_else(Random::from_environment, Random::from_seed);
-    let lasts = Duration::from_secs(60 * arguments.minutes);
-    Campaign::random(arguments.profile, random, lasts).await;
+    match arguments.each {
+        Some(text) => Campaign::each(arguments.profile, random, &text).await,
+        None => {
+            let lasts = Duration::from_secs(60 * arguments.minutes);
+            Campaign::random(arguments.profile, random, lasts).await;
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::doors::Doors;
 use super::fault::{Damage, Fault, Stop};
@@ -158,30 +158,25 @@ async fn lock_table(world: &World, table: &str) -> PgConnection {
     connection
 }
 
-/// Takes every connection that there is, throws the instances out, and goes on taking what becomes free.
+/// Takes every connection that there is, throws the instances out, and goes on doing so.
 async fn crowd(world: &World) -> JoinHandle<()> {
     let url = world.postgres().url.clone();
     let mut admin = world.postgres().admin().await;
-    let mut taken = Vec::new();
-    while let Some(one) = squeeze_in(&url).await {
-        taken.push(one);
-    }
-    let statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'countersign'";
-    sqlx::query(statement)
-        .execute(&mut admin)
-        .await
-        .expect("throw the instances out");
     tokio::spawn(async move {
+        let mut taken = Vec::new();
         loop {
-            match squeeze_in(&url).await {
-                Some(one) => taken.push(one),
-                None => sleep(Duration::from_millis(5)).await,
+            let coming = (0..8).map(|_| tokio::spawn(squeeze_in(url.clone())));
+            for one in coming.collect::<Vec<_>>() {
+                taken.extend(one.await.ok().flatten());
             }
+            let statement = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'countersign'";
+            // Nothing depends on a single try.
+            let _ = sqlx::query(statement).execute(&mut admin).await;
         }
     })
 }
 
-async fn squeeze_in(url: &str) -> Option<PgConnection> {
-    let connecting = timeout(Duration::from_secs(2), PgConnection::connect(url));
+async fn squeeze_in(url: String) -> Option<PgConnection> {
+    let connecting = timeout(Duration::from_secs(2), PgConnection::connect(&url));
     connecting.await.ok()?.ok()
 }

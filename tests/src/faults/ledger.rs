@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// So many broken promises are told in full; one fault may break the same one a thousand times.
-const TOLD: usize = 12;
+/// So many broken promises of a round are told in full; one fault may break the same one a thousand times.
+const TOLD: u64 = 12;
 
 /// Counts of everything since they were last taken.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(crate) struct Ledger {
     signed_out: AtomicU64,
     revived: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
-    broken: Mutex<Vec<String>>,
+    broken: AtomicU64,
 }
 
 /// The counts of one round.
@@ -26,8 +26,8 @@ pub(crate) struct Counts {
     /// Answers that accepted what was over: an ended session, a superseded token.
     pub(crate) revived: u64,
     pub(crate) failures: BTreeMap<String, u64>,
-    /// Every broken promise, the two kinds above included, as a sentence.
-    pub(crate) broken: Vec<String>,
+    /// All broken promises, the two kinds above included.
+    pub(crate) broken: u64,
 }
 
 impl Ledger {
@@ -52,10 +52,9 @@ impl Ledger {
     }
 
     pub(crate) fn broken(&self, what: String) {
-        println!("  broken promise: {what}");
-        let mut broken = self.broken.lock().expect("ledger");
-        if broken.len() < TOLD {
-            broken.push(what);
+        let before = self.broken.fetch_add(1, Relaxed);
+        if before < TOLD {
+            println!("  broken promise: {what}");
         }
     }
 
@@ -66,7 +65,7 @@ impl Ledger {
             signed_out: self.signed_out.swap(0, Relaxed),
             revived: self.revived.swap(0, Relaxed),
             failures: std::mem::take(&mut self.failures.lock().expect("ledger")),
-            broken: std::mem::take(&mut self.broken.lock().expect("ledger")),
+            broken: self.broken.swap(0, Relaxed),
         }
     }
 }
