@@ -13,6 +13,7 @@ pub mod postgres;
 pub mod promise;
 pub mod random;
 pub mod raw;
+pub mod redis;
 pub mod server;
 pub mod setup;
 pub mod terminal;

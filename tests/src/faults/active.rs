@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::doors::Doors;
-use super::fault::{Damage, Fault, Stop};
+use super::fault::{Fault, Stop};
 use super::proxy::Wire;
+use super::redis_fault::Lasting;
 use super::world::World;
 
 /// Debian's package `faketime`; the loader fills in `$LIB`.
@@ -29,6 +30,7 @@ enum Held {
     Postgres(PgConnection),
     Sqlite(SqliteConnection),
     Crowd(JoinHandle<()>),
+    Redis(Lasting),
 }
 
 impl Active {
@@ -62,14 +64,10 @@ impl Active {
             Fault::TableLocked(table) => held = Held::Postgres(lock_table(world, table).await),
             Fault::Wire(damage, reach) => {
                 for one in reach.range(world.wires.len()) {
-                    world.wires[one].set(match damage {
-                        Damage::Cut => Wire::Cut,
-                        Damage::Silent => Wire::Silent,
-                        Damage::Slow => Wire::Slow(Duration::from_millis(50)),
-                        Damage::Torn => Wire::Torn(1500),
-                    });
+                    world.wires[one].set(damage.wire());
                 }
             }
+            Fault::Redis(fault) => held = Held::Redis(fault.begin(world.redis()).await),
         }
         Active { fault, held }
     }
@@ -97,10 +95,16 @@ impl Active {
             | Fault::Locked
             | Fault::Restarted(_)
             | Fault::Crowded
-            | Fault::TableLocked(_) => {}
+            | Fault::TableLocked(_)
+            | Fault::Redis(_) => {}
         }
         match self.held {
             Held::Nothing => {}
+            Held::Redis(lasting) => {
+                if let Fault::Redis(fault) = self.fault {
+                    fault.end(lasting, world.redis()).await;
+                }
+            }
             Held::Crowd(crowd) => crowd.abort(),
             // Closing ends the transaction, and with it the lock.
             Held::Postgres(connection) => drop(connection.close().await),

@@ -46,7 +46,7 @@ pub struct Campaign {
 
 impl Campaign {
     async fn start(profile: Profile, random: &mut Random) -> Campaign {
-        let world = World::start(profile).await;
+        let world = World::start(profile, random).await;
         let doors = Arc::new(world.doors());
         let user = |number: usize| {
             let timeout = TIMEOUTS[number % TIMEOUTS.len()];
@@ -87,7 +87,7 @@ impl Campaign {
                 fault.at(choice.below(instances) as usize)
             });
             let mut faults = vec![first];
-            if first.is_of_instances() && second.is_of_dependencies() {
+            if second.goes_with(first) {
                 faults.push(second);
             }
             let milliseconds = 300 + choice.below(6000);
@@ -146,7 +146,11 @@ impl Campaign {
         sleep(Duration::from_millis(400)).await;
         stop.send_replace(true);
         self.users = working.join_all().await;
+        if let Some(redis) = &self.world.redis {
+            redis.settled().await;
+        }
         self.check().await;
+        self.check_redis().await;
         let row = Row {
             faults: faults.iter().map(|fault| fault.name()).collect(),
             counts: self.doors.ledger.take(),
@@ -178,6 +182,17 @@ impl Campaign {
                     }
                 }
             }
+        }
+    }
+
+    /// A campaign on Redis that does not use it would show nothing.
+    async fn check_redis(&self) {
+        if let Some(redis) = &self.world.redis
+            && !redis.is_used().await
+        {
+            self.doors
+                .ledger
+                .broken("the instances do not use Redis".into());
         }
     }
 

@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::proxy::Wire;
+use super::redis_fault::RedisFault;
 use super::world::Profile;
 
 /// Something that goes wrong, and is put right later.
@@ -30,6 +32,8 @@ pub(crate) enum Fault {
     TableLocked(&'static str),
     /// The wire between PostgreSQL and these instances does this.
     Wire(Damage, Reach),
+    /// Something is wrong with Redis.
+    Redis(RedisFault),
 }
 
 /// How PostgreSQL is stopped.
@@ -55,7 +59,34 @@ pub(crate) enum Reach {
     All,
 }
 
+impl Damage {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Damage::Cut => "cut",
+            Damage::Silent => "silent",
+            Damage::Slow => "slow (50 ms more each way)",
+            Damage::Torn => "torn again and again",
+        }
+    }
+
+    pub(crate) fn wire(self) -> Wire {
+        match self {
+            Damage::Cut => Wire::Cut,
+            Damage::Silent => Wire::Silent,
+            Damage::Slow => Wire::Slow(Duration::from_millis(50)),
+            Damage::Torn => Wire::Torn(1500),
+        }
+    }
+}
+
 impl Reach {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Reach::One(_) => "one instance",
+            Reach::All => "all instances",
+        }
+    }
+
     pub(crate) fn range(self, all: usize) -> Range<usize> {
         match self {
             Reach::One(one) => one..one + 1,
@@ -93,9 +124,16 @@ impl Fault {
     pub(crate) fn all(profile: Profile) -> Vec<Fault> {
         let own: &[Fault] = match profile {
             Profile::Sqlite => &[Fault::Locked],
-            Profile::Postgres => &POSTGRES,
+            _ => &POSTGRES,
         };
-        INSTANCES.iter().chain(own).copied().collect()
+        let redis = match profile {
+            Profile::Sqlite | Profile::Postgres => &[],
+            Profile::PostgresRedis => RedisFault::of_single(),
+            Profile::PostgresSentinel => RedisFault::of_sentinel(),
+            Profile::PostgresCluster => RedisFault::of_cluster(),
+        };
+        let redis = redis.iter().map(|fault| Fault::Redis(*fault));
+        INSTANCES.iter().chain(own).copied().chain(redis).collect()
     }
 
     /// As the table names it.
@@ -113,18 +151,9 @@ impl Fault {
             Fault::Crowded => "PostgreSQL out of connections".into(),
             Fault::TableLocked(table) => format!("table `{table}` locked"),
             Fault::Wire(damage, reach) => {
-                let reach = match reach {
-                    Reach::One(_) => "one instance",
-                    Reach::All => "all instances",
-                };
-                let damage = match damage {
-                    Damage::Cut => "cut",
-                    Damage::Silent => "silent",
-                    Damage::Slow => "slow (50 ms more each way)",
-                    Damage::Torn => "torn again and again",
-                };
-                format!("{reach} to PostgreSQL: {damage}")
+                format!("{} to PostgreSQL: {}", reach.name(), damage.name())
             }
+            Fault::Redis(fault) => fault.name(),
         }
     }
 
@@ -132,6 +161,7 @@ impl Fault {
     pub(crate) fn lasts(self) -> Duration {
         match self {
             Fault::Stopped | Fault::Wire(Damage::Silent, Reach::All) => Duration::from_secs(6),
+            Fault::Redis(fault) => fault.lasts(),
             Fault::Wire(Damage::Cut, _) => Duration::from_secs(6),
             Fault::TableLocked(_) | Fault::Locked | Fault::Crowded => Duration::from_millis(3500),
             _ => Duration::from_millis(2000),
@@ -144,6 +174,9 @@ impl Fault {
             Fault::Killed(_) => Fault::Killed(instance),
             Fault::Frozen(_) => Fault::Frozen(instance),
             Fault::Wire(damage, Reach::One(_)) => Fault::Wire(damage, Reach::One(instance)),
+            Fault::Redis(RedisFault::Wire(damage, Reach::One(_))) => {
+                Fault::Redis(RedisFault::Wire(damage, Reach::One(instance)))
+            }
             other => other,
         }
     }
@@ -155,8 +188,16 @@ impl Fault {
         )
     }
 
-    pub(crate) fn is_of_dependencies(self) -> bool {
-        !self.is_of_instances() && self != Fault::Nothing
+    /// Whether this one may come on top of `first`. Faults of instances begin first and end last, since an instance
+    /// starts only where what it needs is there.
+    pub(crate) fn goes_with(self, first: Fault) -> bool {
+        match (first, self) {
+            (_, Fault::Nothing) | (Fault::Nothing, _) => false,
+            (Fault::Killed(_), Fault::Redis(fault)) => !fault.forgets(),
+            (Fault::Redis(_), Fault::Redis(_)) => false,
+            (_, Fault::Redis(_)) => true,
+            (first, second) => first.is_of_instances() && !second.is_of_instances(),
+        }
     }
 
     /// The instance that does not answer meanwhile.
@@ -177,6 +218,8 @@ impl Fault {
         match self {
             Fault::Killed(one) | Fault::Frozen(one) => one..one + 1,
             Fault::Wire(Damage::Slow, _) | Fault::ReadOnly | Fault::Nothing => 0..0,
+            // Without Redis they hear it from PostgreSQL.
+            Fault::Redis(_) => 0..0,
             Fault::TableLocked(table) if table != "revocations" => 0..0,
             Fault::Wire(_, reach) => reach.range(instances),
             _ => 0..instances,

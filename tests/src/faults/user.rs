@@ -18,7 +18,7 @@ pub(crate) const IN_EVERY_PASSWORD: &str = "never-in-a-log";
 
 pub(crate) const MOST_SESSIONS: usize = 4;
 /// So many ended sessions are kept in mind.
-const MOST_ENDED: usize = 8;
+const MOST_ENDED: usize = 5;
 
 /// A user and what it was promised.
 #[derive(Debug)]

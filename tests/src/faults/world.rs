@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::doors::{Doors, GRACE};
+use super::layout::Layout;
 use super::proxy::Proxy;
 use crate::postgres::Cluster;
 use crate::server::ROOT_SECRET;
-use crate::{Backend, Database, Server, Setup};
+use crate::{Backend, Database, Random, Server, Setup};
 
 /// What the instances run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,9 +17,21 @@ pub enum Profile {
     Sqlite,
     /// Three instances on one PostgreSQL, each by a wire of its own.
     Postgres,
+    /// The same with one Redis, each by a wire of its own.
+    PostgresRedis,
+    /// The same with a Redis master, its replica, and Sentinels.
+    PostgresSentinel,
+    /// The same with a Redis Cluster.
+    PostgresCluster,
 }
 
-const ALL: [Profile; 2] = [Profile::Sqlite, Profile::Postgres];
+const ALL: [Profile; 5] = [
+    Profile::Sqlite,
+    Profile::Postgres,
+    Profile::PostgresRedis,
+    Profile::PostgresSentinel,
+    Profile::PostgresCluster,
+];
 
 impl Profile {
     /// Its name on the command line.
@@ -26,6 +39,9 @@ impl Profile {
         match self {
             Profile::Sqlite => "sqlite",
             Profile::Postgres => "postgres",
+            Profile::PostgresRedis => "postgres+redis",
+            Profile::PostgresSentinel => "postgres+sentinel",
+            Profile::PostgresCluster => "postgres+cluster",
         }
     }
 
@@ -42,7 +58,16 @@ impl Profile {
     pub(crate) fn instances(self) -> usize {
         match self {
             Profile::Sqlite => 1,
-            Profile::Postgres => 3,
+            _ => 3,
+        }
+    }
+
+    async fn redis(self, random: &mut Random) -> Option<Layout> {
+        match self {
+            Profile::Sqlite | Profile::Postgres => None,
+            Profile::PostgresRedis => Some(Layout::single(random, self.instances()).await),
+            Profile::PostgresSentinel => Some(Layout::sentinel(random, self.instances()).await),
+            Profile::PostgresCluster => Some(Layout::cluster(random, self.instances()).await),
         }
     }
 }
@@ -54,15 +79,16 @@ pub(crate) struct World {
     /// Between each instance and PostgreSQL.
     pub(crate) wires: Vec<Proxy>,
     pub(crate) database: Arc<Database>,
+    pub(crate) redis: Option<Layout>,
     /// Last, so that it outlives what uses it.
     pub(crate) postgres: Option<Cluster>,
 }
 
 impl World {
-    pub(crate) async fn start(profile: Profile) -> World {
+    pub(crate) async fn start(profile: Profile, random: &mut Random) -> World {
         let setup = Setup::new(match profile {
             Profile::Sqlite => Backend::Sqlite,
-            Profile::Postgres => Backend::Postgres,
+            _ => Backend::Postgres,
         });
         let setup = setup
             .set("COUNTERSIGN_SECRET", ROOT_SECRET)
@@ -75,12 +101,17 @@ impl World {
                     database: server.database.clone(),
                     servers: vec![server],
                     wires: Vec::new(),
+                    redis: None,
                     postgres: None,
                 }
             }
-            Profile::Postgres => World::on_postgres(setup, profile.instances()).await,
+            _ => World::on_postgres(setup, profile.instances()).await,
         };
-        for server in &mut world.servers {
+        world.redis = profile.redis(random).await;
+        for (number, server) in world.servers.iter_mut().enumerate() {
+            if let Some(redis) = &world.redis {
+                server.set("REDIS_URL", &redis.urls[number]);
+            }
             server.launch().await;
         }
         world
@@ -93,6 +124,7 @@ impl World {
             servers: Vec::new(),
             wires: Vec::new(),
             database: database.clone(),
+            redis: None,
             postgres: None,
         };
         let target: SocketAddr = cluster.address().parse().expect("address");
@@ -118,6 +150,10 @@ impl World {
                 .map(|server| server.base().to_owned())
                 .collect(),
         )
+    }
+
+    pub(crate) fn redis(&mut self) -> &mut Layout {
+        self.redis.as_mut().expect("a profile with Redis")
     }
 
     pub(crate) fn postgres(&self) -> &Cluster {
