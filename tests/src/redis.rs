@@ -101,7 +101,10 @@ impl Redis {
                 self.child = None;
                 return false;
             }
-            if self.ask(&["PING"]).await.is_ok() {
+            // Somebody else's on the same port answers too.
+            let pid = child.id().to_string();
+            let info = self.ask(&["INFO", "server"]).await;
+            if info.is_ok_and(|info| info.text().contains(&format!("process_id:{pid}\r"))) {
                 return true;
             }
             sleep(Duration::from_millis(10)).await;

@@ -146,6 +146,25 @@ impl Layout {
         replicas == self.servers.len() / 2
     }
 
+    /// Waits until a replica has taken the place of each master that was killed.
+    pub(crate) async fn replaced(&self) {
+        let began = Instant::now();
+        loop {
+            let mut masters = 0;
+            for server in self.servers.iter().filter(|server| server.is_running()) {
+                masters += usize::from(server.info("role").await == "master");
+            }
+            if masters == self.servers.len() / 2 {
+                return;
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(20),
+                "no replica is promoted"
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The number of some master, for now.
     pub(crate) async fn master(&self) -> usize {
         for (number, server) in self.servers.iter().enumerate() {

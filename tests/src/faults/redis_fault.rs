@@ -116,8 +116,9 @@ impl RedisFault {
                 server
                     .must(&["CONFIG", "SET", "maxmemory-policy", policy])
                     .await;
-                // A little less than it holds now: something must go, or nothing may come.
-                let most = (used - 16 * 1024).to_string();
+                // Less than it holds now: nothing more may come, or something must go, but not everything.
+                let less = if policy == "noeviction" { 64 } else { 8 };
+                let most = (used - less * 1024).to_string();
                 server.must(&["CONFIG", "SET", "maxmemory", &most]).await;
             }
             RedisFault::OldDump => {
@@ -168,7 +169,10 @@ impl RedisFault {
                     redis.wires[one].set(super::proxy::Wire::Sound);
                 }
             }
-            (_, Lasting::Number(one)) => redis.servers[one].start_again().await,
+            (_, Lasting::Number(one)) => {
+                redis.replaced().await;
+                redis.servers[one].start_again().await;
+            }
             (_, Lasting::Quietly) => {}
         }
     }
