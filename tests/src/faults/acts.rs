@@ -49,6 +49,7 @@ impl User {
             self.line.doors.ledger.revived(wrong);
             self.sessions.remove(index);
         }
+        self.line.doors.ledger.act("refreshes");
     }
 
     /// Many exchange the newest token at once, on all instances: all get the same successor.
@@ -84,6 +85,7 @@ impl User {
                 });
             }
         }
+        self.line.doors.ledger.act("refreshes of one token at once");
         if successors.len() > 1 {
             self.line
                 .doors
@@ -107,6 +109,7 @@ impl User {
         };
         let began = told.sent - told.first_sent;
         if told.answer.status == 200 {
+            self.line.doors.ledger.act("repeated refreshes");
             if told.answer.tokens().refresh != self.sessions[index].newest() {
                 self.line
                     .doors
@@ -141,6 +144,7 @@ impl User {
         };
         let done_before = !by_refresh && told.unanswered > 0 && told.is(401, "session_revoked");
         if told.answer.status == 204 {
+            self.line.doors.ledger.act("sign-outs");
             self.end(index, end(&told), "its sign-out");
         } else if done_before {
             self.end(
@@ -167,6 +171,7 @@ impl User {
         if told.answer.status != 204 {
             return self.refused(index, "a sign-out", &told).await;
         }
+        self.line.doors.ledger.act("sign-outs of many");
         self.end_all_but((scope == "others").then_some(index), end(&told), scope);
     }
 
@@ -185,6 +190,7 @@ impl User {
             return self.refused(index, "a change of password", &told).await;
         }
         let by = if done_before { ANY } else { told.door };
+        self.line.doors.ledger.act("changes of password");
         self.password = new;
         self.end_all_but(
             Some(index),
@@ -214,6 +220,7 @@ impl User {
             return self.refused(index, "a deletion", &told).await;
         }
         let by = if done_before { ANY } else { told.door };
+        self.line.doors.ledger.act("deletions");
         self.end_all_but(
             None,
             End {

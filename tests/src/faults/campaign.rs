@@ -211,6 +211,7 @@ impl Campaign {
         self.world.database.check_integrity().await;
         let (before, more) = (self.before, MORE);
         println!("\n{}", self.table);
+        println!("Answered as they must be: {}.", self.doors.ledger.acts());
         println!(
             "An ended session was accepted by another instance for {:?} at most. Memory and descriptors of an instance: {} MiB and {} at first, {} MiB and {} at last.",
             self.doors.latest(),

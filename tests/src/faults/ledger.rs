@@ -14,6 +14,8 @@ pub(crate) struct Ledger {
     signed_out: AtomicU64,
     revived: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
+    /// What users and thieves have done, since the beginning.
+    acts: Mutex<BTreeMap<&'static str, u64>>,
     broken: AtomicU64,
 }
 
@@ -39,6 +41,18 @@ impl Ledger {
     pub(crate) fn failure(&self, kind: &str) {
         let mut failures = self.failures.lock().expect("ledger");
         *failures.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Something was done and answered as it must be.
+    pub(crate) fn act(&self, name: &'static str) {
+        *self.acts.lock().expect("ledger").entry(name).or_default() += 1;
+    }
+
+    /// All that was done, as a sentence.
+    pub(crate) fn acts(&self) -> String {
+        let acts = self.acts.lock().expect("ledger");
+        let acts = acts.iter().map(|(name, count)| format!("{name}: {count}"));
+        acts.collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn signed_out(&self, what: String) {

@@ -11,20 +11,23 @@ impl User {
     /// Presents a token whose successor was exchanged too.
     pub(crate) async fn steal(&mut self, index: usize) {
         if let Some(token) = self.sessions[index].long_superseded().map(str::to_owned) {
-            self.present(index, token).await;
+            self.present(index, token, "stolen tokens").await;
         }
     }
 
     /// Presents the token before the newest, when the grace period has passed.
     pub(crate) async fn steal_after_grace(&mut self, index: usize) {
         match self.sessions[index].superseded().map(str::to_owned) {
-            Some(token) if !self.line.doors.are_skewed() => self.present(index, token).await,
+            Some(token) if !self.line.doors.are_skewed() => {
+                self.present(index, token, "stolen tokens after the grace period")
+                    .await;
+            }
             _ => self.sessions[index].wake(),
         }
     }
 
     /// It must be refused, and the session must be over.
-    async fn present(&mut self, index: usize, token: String) {
+    async fn present(&mut self, index: usize, token: String, act: &'static str) {
         let ask = Ask::post("/auth/refresh", json!({"refresh_token": token}));
         let Some(told) = self.line.tell(&ask).await else {
             return;
@@ -41,6 +44,7 @@ impl User {
         if !told.is(401, "refresh_token_reused") {
             return self.lost(index, &format!("a stolen token got {}", told.text()));
         }
+        self.line.doors.ledger.act(act);
         let at = Instant::now();
         self.end(index, End { at, by: told.door }, "reuse");
         let newest = self.ended.last().expect("just ended").refresh[0].clone();

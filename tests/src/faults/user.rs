@@ -124,6 +124,7 @@ impl User {
             return self.broken(&text);
         }
         if let Some(tokens) = self.tokens(&told.answer) {
+            self.line.doors.ledger.act("sign-ins");
             let skewed = self.line.doors.are_skewed();
             self.sessions
                 .push(Session::begin(tokens, told.first_sent, skewed));
@@ -176,6 +177,7 @@ impl User {
     }
 
     pub(crate) fn check_named(&self, me: &Value) {
+        self.line.doors.ledger.act("calls");
         if me["email"] != self.email.as_str() {
             self.broken("an answer was another user's");
         }
@@ -205,6 +207,7 @@ impl User {
     }
 
     pub(crate) fn check_ended_refresh(&self, answer: &Answer, door: usize, why: &str) {
+        self.line.doors.ledger.act("refreshes of ended sessions");
         if answer.status != 401 {
             let status = answer.status;
             let text = format!(
@@ -222,6 +225,7 @@ impl User {
         why: &str,
         sent: Instant,
     ) {
+        self.line.doors.ledger.act("calls of ended sessions");
         if answer.status != 401 && self.line.doors.accepted_after(end, door, sent) {
             let (status, late) = (answer.status, sent - end.at);
             let text = format!(
