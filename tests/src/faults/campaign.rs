@@ -1,5 +1,6 @@
 //! One round after the other: work, a fault during the work, the end of the fault, and then a look at every promise.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Campaign {
     users: Vec<User>,
     table: Table,
     before: Holds,
+    /// How much of the log of each process has been read.
+    read: BTreeMap<u32, usize>,
 }
 
 impl Campaign {
@@ -62,6 +65,7 @@ impl Campaign {
             users,
             table,
             before,
+            read: BTreeMap::new(),
         }
     }
 
@@ -174,7 +178,11 @@ impl Campaign {
         self.users = checking.join_all().await;
         for (number, server) in self.world.servers.iter().enumerate() {
             let figures = server.operator().get("/metrics").await.text;
-            for (place, text) in [("log", &server.log()), ("metrics", &figures)] {
+            // Long before the end of a long campaign, reading all of it each time would take longer than the faults.
+            let read = self.read.entry(server.pid()).or_default();
+            let log = server.log_after(*read);
+            *read += log.len();
+            for (place, text) in [("log", &log), ("metrics", &figures)] {
                 for secret in ["cs_rt_", "eyJ", IN_EVERY_PASSWORD] {
                     if text.contains(secret) {
                         let text = format!("the {place} of instance {number} has `{secret}…`");
