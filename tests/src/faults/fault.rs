@@ -210,7 +210,7 @@ impl Fault {
 
     /// Instances that start anew, so that being ready again is counted from the start.
     pub(crate) fn restarts_instances(self) -> bool {
-        matches!(self, Fault::Killed(_) | Fault::ClocksDiffer)
+        matches!(self, Fault::Killed(_))
     }
 
     /// Instances that cannot learn meanwhile what others announce.
