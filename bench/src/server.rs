@@ -107,6 +107,8 @@ impl Server {
             .env("COUNTERSIGN_ADDR", &address)
             .env("COUNTERSIGN_OPS_ADDR", "off");
         command.env("COUNTERSIGN_DATA_DIR", self.folder.path().join("data"));
+        // The same for every instance, whatever its port.
+        command.env("COUNTERSIGN_ISSUER", "http://countersign.bench");
         command.env("BCRYPT_ROUNDS", self.rounds.to_string());
         // All load comes from this machine.
         for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
