@@ -116,6 +116,9 @@ async fn set_clocks(world: &mut World, doors: &Doors, offsets: &[&str]) {
     for (one, server) in world.servers.iter_mut().enumerate().take(2) {
         doors.down(one);
         server.stop().await;
+        if doors.len() == 1 {
+            doors.steps.fetch_add(1, Relaxed);
+        }
         match offsets.get(one) {
             Some(offset) => {
                 server.set("LD_PRELOAD", &faketime());

@@ -25,7 +25,7 @@ impl User {
 
     fn take_successor(&mut self, index: usize, told: &Told) {
         if told.answer.status != 200 {
-            let late = told.unanswered > 0 && told.sent - told.first_sent > GRACE;
+            let late = told.unanswered > 0 && (told.stepped || told.sent - told.first_sent > GRACE);
             return match late {
                 true => {
                     self.line.doors.ledger.failure("retried too late");
@@ -45,7 +45,9 @@ impl User {
             return;
         };
         let skewed = self.line.doors.are_skewed();
-        if let Err(wrong) = self.sessions[index].advance(tokens, told.first_sent, skewed) {
+        if let Err(wrong) =
+            self.sessions[index].advance(tokens, told.first_sent, skewed, told.steps)
+        {
             self.line.doors.ledger.revived(wrong);
             self.sessions.remove(index);
         }
@@ -56,7 +58,7 @@ impl User {
     pub(crate) async fn refresh_at_once(&mut self, index: usize) {
         let presented = self.sessions[index].newest().to_owned();
         let ask = Ask::post("/auth/refresh", json!({"refresh_token": presented}));
-        let sent = Instant::now();
+        let (sent, steps) = (Instant::now(), self.line.doors.steps());
         let mut asking = JoinSet::new();
         for place in 0..16 << self.random.below(3) {
             let (line, ask) = (self.line.clone(), ask.clone());
@@ -82,6 +84,8 @@ impl User {
                     sent,
                     first_sent: sent,
                     unanswered: 0,
+                    steps,
+                    stepped: false,
                 });
             }
         }
@@ -100,7 +104,8 @@ impl User {
 
     /// Exchanges the token before the newest, as if the answer had been lost.
     pub(crate) async fn repeat(&mut self, index: usize) {
-        let Some(presented) = self.sessions[index].repeatable().map(str::to_owned) else {
+        let steps = self.line.doors.steps();
+        let Some(presented) = self.sessions[index].repeatable(steps).map(str::to_owned) else {
             return;
         };
         let ask = Ask::post("/auth/refresh", json!({"refresh_token": presented}));
@@ -116,7 +121,7 @@ impl User {
                     .ledger
                     .revived("a repeated token got another successor".into());
             }
-        } else if began > GRACE / 2 {
+        } else if told.stepped || began > GRACE / 2 {
             self.line.doors.ledger.failure("retried too late");
             self.end(
                 index,

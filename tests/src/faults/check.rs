@@ -49,6 +49,8 @@ impl User {
                 sent,
                 first_sent: sent,
                 unanswered: 0,
+                steps: 0,
+                stepped: false,
             };
             match told.answer.status {
                 200 => self.check_named(&told.answer.json()),

@@ -1,7 +1,7 @@
 //! The instances as clients see them.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -24,6 +24,9 @@ pub(crate) struct Doors {
     pub(crate) ledger: Ledger,
     /// The clocks of the instances differ: the grace period is longer by as much.
     pub(crate) skewed: AtomicBool,
+    /// How often the only clock that there is was set. That shortens or lengthens a grace period that has begun, which
+    /// is documented; of several instances it must not.
+    pub(crate) steps: AtomicU64,
     /// The longest time after which an ended session was still accepted by another instance that was not cut off.
     latest: Mutex<Duration>,
 }
@@ -56,6 +59,7 @@ impl Doors {
             doors: bases.into_iter().map(door).collect(),
             ledger: Ledger::default(),
             skewed: AtomicBool::new(false),
+            steps: AtomicU64::new(0),
             latest: Mutex::default(),
         }
     }
@@ -92,6 +96,10 @@ impl Doors {
     pub(crate) fn sighted(&self, door: usize) {
         let mut sighted = self.doors[door].sighted.lock().expect("door");
         sighted.get_or_insert_with(Instant::now);
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.load(Relaxed)
     }
 
     pub(crate) fn are_skewed(&self) -> bool {

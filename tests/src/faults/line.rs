@@ -76,6 +76,9 @@ pub(crate) struct Told {
     pub(crate) first_sent: Instant,
     /// Tries before that got no such answer; each may have been carried out.
     pub(crate) unanswered: u32,
+    /// How often the only clock had been set before the first request, and whether it was since.
+    pub(crate) steps: u64,
+    pub(crate) stepped: bool,
 }
 
 impl Told {
@@ -164,7 +167,7 @@ impl Line {
     /// Sends until there is an answer, to one instance after the other. `None`: there was none for far too long, which
     /// breaks a promise.
     pub(crate) async fn tell(&mut self, ask: &Ask) -> Option<Told> {
-        let first_sent = Instant::now();
+        let (first_sent, steps) = (Instant::now(), self.doors.steps());
         let mut unanswered = 0;
         while first_sent.elapsed() < PATIENCE {
             let (door, sent) = (self.pick(), Instant::now());
@@ -175,6 +178,8 @@ impl Line {
                     sent,
                     first_sent,
                     unanswered,
+                    steps,
+                    stepped: self.doors.steps() != steps,
                 });
             }
             unanswered += 1;

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     acknowledged: Instant,
     /// It did so while the instances' clocks differed.
     skewed: bool,
+    /// How often the only clock had been set by then.
+    steps: u64,
     /// Its client leaves it alone, so that its last refresh becomes older than the grace period.
     resting: bool,
 }
@@ -48,6 +50,7 @@ impl Session {
             sent,
             acknowledged: Instant::now(),
             skewed,
+            steps: 0,
             resting: false,
         }
     }
@@ -58,6 +61,7 @@ impl Session {
         tokens: Tokens,
         sent: Instant,
         skewed: bool,
+        steps: u64,
     ) -> Result<(), String> {
         let (id, generation) = token::refresh_token(&tokens.refresh);
         let newest = self.generation();
@@ -74,7 +78,8 @@ impl Session {
         if self.access.len() > 2 {
             self.access.pop_front();
         }
-        (self.sent, self.acknowledged, self.skewed) = (sent, Instant::now(), skewed);
+        (self.sent, self.acknowledged) = (sent, Instant::now());
+        (self.skewed, self.steps) = (skewed, steps);
         Ok(())
     }
 
@@ -97,9 +102,9 @@ impl Session {
     }
 
     /// The token before the newest, if it must still get the newest.
-    pub(crate) fn repeatable(&self) -> Option<&str> {
+    pub(crate) fn repeatable(&self, steps: u64) -> Option<&str> {
         let index = self.refresh.len().checked_sub(2)?;
-        (self.sent.elapsed() < GRACE / 2).then(|| &*self.refresh[index])
+        (self.steps == steps && self.sent.elapsed() < GRACE / 2).then(|| &*self.refresh[index])
     }
 
     /// The token before the newest, if the grace period has passed by any reading.
