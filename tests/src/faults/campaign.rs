@@ -160,6 +160,7 @@ impl Campaign {
             counts: self.doors.ledger.take(),
             unready,
             ready,
+            latest: self.doors.take_latest(),
         };
         self.table.add(row);
     }
@@ -221,12 +222,8 @@ impl Campaign {
         println!("\n{}", self.table);
         println!("Answered as they must be: {}.", self.doors.ledger.acts());
         println!(
-            "An ended session was accepted by another instance for {:?} at most. Memory and descriptors of an instance: {} MiB and {} at first, {} MiB and {} at last.",
-            self.doors.latest(),
-            before.memory,
-            before.descriptors,
-            after.memory,
-            after.descriptors,
+            "Memory and descriptors of an instance: {} MiB and {} at first, {} MiB and {} at last.",
+            before.memory, before.descriptors, after.memory, after.descriptors,
         );
         let broken = self.table.broken();
         if broken != 0 {

@@ -120,8 +120,8 @@ impl Doors {
         late > PROMISED + BUSY
     }
 
-    /// The longest time after which another instance still accepted an ended session.
-    pub(crate) fn latest(&self) -> Duration {
-        *self.latest.lock().expect("doors")
+    /// The longest time after which another instance still accepted an ended session, since this was last asked.
+    pub(crate) fn take_latest(&self) -> Duration {
+        std::mem::take(&mut *self.latest.lock().expect("doors"))
     }
 }

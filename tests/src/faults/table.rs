@@ -20,6 +20,8 @@ pub(crate) struct Row {
     /// How long it took until `/readyz` was 503, where it had to be.
     pub(crate) unready: Option<Duration>,
     pub(crate) ready: Option<Duration>,
+    /// How long another instance still accepted what had ended.
+    pub(crate) latest: Duration,
 }
 
 impl Table {
@@ -45,10 +47,10 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| fault ({}) | requests | failures by kind | honest users signed out | revived | `/readyz` 503 after | ready again after |",
+            "| fault ({}) | requests | failures by kind | honest users signed out | revived | accepted elsewhere for | `/readyz` 503 after | ready again after |",
             self.profile.name()
         )?;
-        writeln!(f, "|---|--:|---|--:|--:|--:|--:|")?;
+        writeln!(f, "|---|--:|---|--:|--:|--:|--:|--:|")?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
@@ -65,12 +67,13 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
             self.faults.join(" + "),
             counts.requests,
             failures.collect::<Vec<_>>().join(", "),
             counts.signed_out,
             counts.revived,
+            seconds(Some(self.latest), ""),
             seconds(self.unready, ""),
             seconds(self.ready, "never"),
         )
