@@ -142,7 +142,7 @@ impl Fault {
             Fault::Nothing => "none".into(),
             Fault::Killed(_) => "instance killed (`kill -9`), restarted".into(),
             Fault::Frozen(_) => "instance frozen (`SIGSTOP`)".into(),
-            Fault::ClocksDiffer => "clocks of instances differ by ± 2 min".into(),
+            Fault::ClocksDiffer => "clocks wrong by ± 2 min".into(),
             Fault::Locked => "SQLite locked by another writer".into(),
             Fault::Restarted(Stop::Fast) => "PostgreSQL restarted, fast".into(),
             Fault::Restarted(Stop::Immediate) => "PostgreSQL restarted, immediate".into(),
