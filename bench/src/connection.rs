@@ -51,6 +51,15 @@ impl Connection {
             .await
     }
 
+    /// Sends a request with a bearer token, and returns the status of the answer.
+    pub(crate) async fn status(&mut self, path: &str, token: &str) -> Result<StatusCode> {
+        let request = Request::get(path)
+            .header(header::HOST, &self.address)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let (status, _) = self.exchange(request.body(Full::default())?).await?;
+        Ok(status)
+    }
+
     /// Posts a JSON body; the answer must have one of these statuses.
     pub(crate) async fn post(
         &mut self,
@@ -74,6 +83,17 @@ impl Connection {
         expected: &[StatusCode],
     ) -> Result<Bytes> {
         let path = request.uri().clone();
+        let (status, body) = self.exchange(request).await?;
+        ensure!(
+            expected.contains(&status),
+            "{path} answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok(body)
+    }
+
+    async fn exchange(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
+        let path = request.uri().clone();
         self.sender.ready().await?;
         let response = self
             .sender
@@ -81,12 +101,6 @@ impl Connection {
             .await
             .with_context(|| format!("{path}"))?;
         let status = response.status();
-        let body = response.into_body().collect().await?.to_bytes();
-        ensure!(
-            expected.contains(&status),
-            "{path} answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(body)
+        Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 }

@@ -54,7 +54,7 @@ impl Table {
 }
 
 /// The latency that this many per cent of the requests did not exceed. `sorted` is not empty.
-fn percentile(sorted: &[Duration], percent: f64) -> Duration {
+pub(crate) fn percentile(sorted: &[Duration], percent: f64) -> Duration {
     let rank = (percent / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted[rank.clamp(1, sorted.len()) - 1]
 }

@@ -5,6 +5,7 @@ mod figures;
 mod load;
 mod machine;
 mod process;
+mod refusal;
 mod server;
 mod statistics;
 mod timing;
@@ -60,6 +61,9 @@ struct Arguments {
     /// Instead of all that: so many failed sign-ins of each kind in turns, and whether their times can be told apart.
     #[arg(long, value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
     timing: Option<u32>,
+    /// Sign-outs on one of three instances on PostgreSQL, of which the time to the refusal by the others is printed.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
+    sign_outs: u16,
     /// Starts of which the median is printed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     starts: u16,
@@ -151,6 +155,9 @@ async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {
         let time = [arguments.warm_up, arguments.seconds].map(Duration::from_secs);
         let figures = load::run(&server, *work, usize::from(connections), time).await?;
         table.line(*work, usize::from(connections), &figures);
+    }
+    if backend == Backend::Postgres && arguments.sign_outs > 0 {
+        refusal::measure(&server, arguments.sign_outs).await?;
     }
     println!();
     server.stop().await

@@ -38,6 +38,8 @@ pub(crate) struct Server {
     lanes: u8,
     database: Option<String>,
     database_process: Option<Process>,
+    /// The root secret of another instance; its own lies in its folder.
+    secret: Option<String>,
     folder: TempDir,
     running: Option<(Child, String)>,
 }
@@ -70,7 +72,25 @@ impl Server {
             lanes,
             database,
             database_process,
+            secret: None,
             folder,
+            running: None,
+        })
+    }
+
+    /// Another instance on the same database, with the same root secret and a folder of its own, not running yet.
+    pub(crate) fn sibling(&self) -> Result<Server> {
+        let secret = std::fs::read_to_string(self.folder.path().join("data/root-secret"))?;
+        Ok(Server {
+            binary: self.binary.clone(),
+            rounds: self.rounds,
+            lanes: self.lanes,
+            database: self.database.clone(),
+            database_process: self.database_process,
+            secret: Some(secret.trim().to_owned()),
+            folder: tempfile::Builder::new()
+                .prefix("countersign-bench.")
+                .tempdir()?,
             running: None,
         })
     }
@@ -120,6 +140,8 @@ impl Server {
         command.env_clear().current_dir(self.folder.path());
         command.env("COUNTERSIGN_OPS_ADDR", "off");
         command.env("COUNTERSIGN_DATA_DIR", self.folder.path().join("data"));
+        // The same for every instance, whatever its port.
+        command.env("COUNTERSIGN_ISSUER", "http://countersign.bench");
         command.env("BCRYPT_ROUNDS", self.rounds.to_string());
         // All load comes from this machine.
         for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
@@ -128,6 +150,9 @@ impl Server {
         command.env("HASH_LANES", self.lanes.to_string());
         if let Some(database) = &self.database {
             command.env("DATABASE_URL", database);
+        }
+        if let Some(secret) = &self.secret {
+            command.env("COUNTERSIGN_SECRET", secret);
         }
         command
     }

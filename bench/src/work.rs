@@ -110,7 +110,7 @@ impl Client {
             .map(drop)
     }
 
-    async fn sign_in(&mut self) -> Result<()> {
+    pub(crate) async fn sign_in(&mut self) -> Result<()> {
         let body = json!({"email": self.email, "password": PASSWORD});
         let answer = self
             .connection
@@ -132,6 +132,31 @@ impl Client {
         self.keep(&answer)?;
         ensure!(self.refresh != before, "the refresh token was not rotated");
         Ok(())
+    }
+
+    /// The same session at another instance.
+    pub(crate) async fn at(&self, address: &str) -> Result<Client> {
+        Ok(Client {
+            connection: Connection::open(address).await?,
+            work: self.work,
+            email: self.email.clone(),
+            access: self.access.clone(),
+            refresh: self.refresh.clone(),
+        })
+    }
+
+    /// Asks who it is, and returns the status.
+    pub(crate) async fn me(&mut self) -> Result<StatusCode> {
+        self.connection.status("/auth/me", &self.access).await
+    }
+
+    /// Ends the session.
+    pub(crate) async fn sign_out(&mut self) -> Result<()> {
+        let body = json!({"refresh_token": self.refresh});
+        self.connection
+            .post("/auth/logout", &body, &[StatusCode::NO_CONTENT])
+            .await
+            .map(drop)
     }
 
     fn keep(&mut self, answer: &[u8]) -> Result<()> {

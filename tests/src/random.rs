@@ -17,6 +17,12 @@ impl Random {
         Random(seed)
     }
 
+    /// Seeded with this number; says so.
+    pub fn from_seed(seed: u64) -> Random {
+        println!("seed: {seed}");
+        Random(seed)
+    }
+
     /// A generator of its own, for a task that runs beside this one.
     pub fn fork(&mut self) -> Random {
         Random(self.next())

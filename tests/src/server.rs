@@ -175,6 +175,21 @@ impl Server {
         self.settings.insert(name.into(), value.into());
     }
 
+    /// Takes a setting away for the next start.
+    pub fn unset(&mut self, name: &str) {
+        self.settings.remove(name);
+    }
+
+    /// `http://127.0.0.1:PORT` of the operator's listener, if the settings ask for one.
+    pub fn operator(&self) -> Api {
+        let running = self.running.as_ref().expect("the server runs");
+        let log = running.log.lock().expect("log");
+        let (_, rest) = log
+            .split_once("operator's listener on ")
+            .expect("the operator's address in the log");
+        Api::new(rest.split_whitespace().next().expect("an address"))
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.running.as_ref().expect("the server runs").child.id()
@@ -189,6 +204,13 @@ impl Server {
             .lock()
             .expect("log")
             .clone()
+    }
+
+    /// What it has printed since its log had this length.
+    pub fn log_after(&self, length: usize) -> String {
+        let running = self.running.as_ref().expect("the server runs");
+        let log = running.log.lock().expect("log");
+        log.get(length..).unwrap_or_default().to_owned()
     }
 
     /// `kill -9`.

@@ -15,11 +15,7 @@ on_each_backend!(
 async fn with_operator(backend: Backend) -> (Server, Api) {
     let setup = Setup::new(backend).set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0");
     let server = setup.start().await;
-    let log = server.log();
-    let (_, rest) = log
-        .split_once("operator's listener on ")
-        .expect("its address");
-    let operator = Api::new(rest.split_whitespace().next().unwrap());
+    let operator = server.operator();
     (server, operator)
 }
 

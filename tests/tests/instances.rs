@@ -101,6 +101,35 @@ async fn many_refreshes_of_one_token_on_both_give_one_successor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_refreshes_of_one_token_on_three_give_one_successor() {
+    let (first, second) = two().await;
+    let third = first.sibling().await;
+    let apis = [first.api(), second.api(), third.api()];
+    let session = apis[0]
+        .new_session("ada@example.com", "correct horse battery")
+        .await;
+    let tasks: Vec<_> = (0..1000)
+        .map(|i| {
+            let (api, token) = (apis[i % 3].clone(), session.refresh.clone());
+            tokio::spawn(async move {
+                // What the database is too busy for is asked again.
+                loop {
+                    let answer = api.refresh(&token).await;
+                    if answer.status != 503 {
+                        return answer.tokens().refresh;
+                    }
+                }
+            })
+        })
+        .collect();
+    let mut successors = BTreeSet::new();
+    for task in tasks {
+        successors.insert(task.await.unwrap());
+    }
+    assert_eq!(successors.len(), 1, "{successors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_start_at_once_on_an_empty_database() {
     let first = Setup::new(Backend::Postgres)
         .set("COUNTERSIGN_SECRET", ROOT_SECRET)

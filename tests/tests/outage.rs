@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_tests::database::connect;
 use countersign_tests::postgres::Cluster;
 use countersign_tests::{Answer, Api, Backend, Database, Server, Setup};
 use tokio::time::{Instant, sleep};
@@ -123,7 +122,7 @@ async fn a_read_only_database_is_read_and_consumes_nothing() {
     let api = server.api();
     let session = api.new_session("ada@example.com", PASSWORD).await;
 
-    set_read_only(&cluster, &server, true).await;
+    cluster.set_read_only(true).await;
     // Reads go on, also one that no memory can answer.
     api.me(&session.access).await.expect(200);
     api.with_token(
@@ -148,7 +147,7 @@ async fn a_read_only_database_is_read_and_consumes_nothing() {
         }
     }
 
-    set_read_only(&cluster, &server, false).await;
+    cluster.set_read_only(false).await;
     let began = Instant::now();
     let next = loop {
         let answer = api.refresh(&session.refresh).await;
@@ -165,33 +164,4 @@ async fn a_read_only_database_is_read_and_consumes_nothing() {
     };
     assert_ne!(next.refresh, session.refresh);
     api.me(&next.access).await.expect(200);
-}
-
-/// Makes every transaction of the server's database read-only, on the connections that are open too, or undoes that.
-async fn set_read_only(cluster: &Cluster, server: &Server, read_only: bool) {
-    let admin = connect(&cluster.url, 1).await;
-    let word = if read_only { "on" } else { "off" };
-    // The literal is one of two words.
-    let statement = sqlx::AssertSqlSafe(format!(
-        "ALTER SYSTEM SET default_transaction_read_only = {word}"
-    ));
-    sqlx::query(statement).execute(&admin).await.unwrap();
-    sqlx::query("SELECT pg_reload_conf()")
-        .execute(&admin)
-        .await
-        .unwrap();
-    admin.close().await;
-    let began = Instant::now();
-    while server
-        .database
-        .texts("SELECT current_setting('default_transaction_read_only')")
-        .await
-        != [word]
-    {
-        assert!(
-            began.elapsed() < Duration::from_secs(10),
-            "PostgreSQL does not take the setting over"
-        );
-        sleep(Duration::from_millis(20)).await;
-    }
 }

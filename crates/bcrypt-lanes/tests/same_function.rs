@@ -174,6 +174,7 @@ fn full_lanes_give_the_ticket_back() {
     assert_eq!(lanes.start(&job, "second"), Ok(()));
     assert_eq!(lanes.start(&job, "third"), Err("third"));
     assert!(lanes.is_full() && lanes.filled() == 2);
+    lanes.step();
     assert_eq!(lanes.take_finished(), None);
 }
 

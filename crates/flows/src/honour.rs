@@ -30,6 +30,10 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(5);
 /// Readiness is found out at most this often, however often it is asked for.
 const READINESS_LASTS: Duration = Duration::from_millis(500);
 
+/// A database that takes longer to answer nothing at all is as good as away. A load balancer should be
+/// told so before it gives up asking.
+const LONGEST_PING: Duration = Duration::from_secs(2);
+
 /// Whether an instance has what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readiness {
@@ -126,7 +130,8 @@ impl Flows {
             return readiness;
         }
         let followed_at = Duration::from_millis(self.followed_at.load(Ordering::Relaxed));
-        let database = self.store.ping().await.is_ok();
+        let ping = tokio::time::timeout(LONGEST_PING, self.store.ping());
+        let database = matches!(ping.await, Ok(Ok(())));
         let readiness = Readiness {
             database,
             announcements: elapsed.saturating_sub(followed_at) < LONGEST_SILENCE,

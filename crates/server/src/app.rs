@@ -8,11 +8,12 @@ use std::time::Duration;
 use countersign_domain::password::Scheme;
 use countersign_domain::root_secret::RootSecret;
 use countersign_domain::rotation::RotationPolicy;
-use countersign_flows::clock::SystemClock;
+use countersign_flows::clock::SharedClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::{self, SystemRandom};
 use countersign_flows::{Counting, Flows, LimitPolicy, Policy, Role, Secrets};
+use countersign_store::StoreError;
 use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
 use countersign_token::Algorithm;
 use jiff::SignedDuration;
@@ -58,7 +59,12 @@ pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
 }
 
 /// Opens the use cases over a store whose schema is ready.
-pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
+pub async fn open(
+    role: Role,
+    settings: &Settings,
+    store: SqlStore,
+    clock: Arc<SharedClock>,
+) -> Result<Flows, Failure> {
     let random = SystemRandom;
     let root = root_secret(settings, &store, &random).await?;
     let hs256 = match &settings.signing {
@@ -66,7 +72,8 @@ pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Fl
         _ => None,
     };
     let secrets = Secrets { root, hs256 };
-    let (clock, random) = (Arc::new(SystemClock), Arc::new(random));
+    set_clock(&clock, &store).await?;
+    let random = Arc::new(random);
     let flows = Flows::open(
         role,
         Arc::new(store),
@@ -77,6 +84,22 @@ pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Fl
         pool(settings),
     );
     Ok(flows.await?)
+}
+
+/// Sets the clock by the database's.
+pub async fn set_clock(clock: &SharedClock, store: &SqlStore) -> Result<(), StoreError> {
+    let asked = clock.machine();
+    let Some(shared) = store.time().await? else {
+        return Ok(());
+    };
+    if let Some(ahead) = clock.compare(asked, shared) {
+        let seconds = ahead.as_secs();
+        tracing::warn!(
+            seconds,
+            "this machine's clock is wrong, or the database's: the database's counts, which is ahead by so much"
+        );
+    }
+    Ok(())
 }
 
 /// The root secret; made only where the database does not belong to one yet. After a restore
@@ -120,7 +143,7 @@ pub async fn connect_existing(settings: &Settings) -> Result<SqlStore, Failure> 
 pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
     let store = connect_existing(settings).await?;
     current_schema(&store).await?;
-    open(Role::Operator, settings, store).await
+    open(Role::Operator, settings, store, Arc::default()).await
 }
 
 fn policy(settings: &Settings) -> Policy {

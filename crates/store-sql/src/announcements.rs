@@ -15,11 +15,11 @@ impl Announcements for SqlStore {
         now: Timestamp,
     ) -> Result<Vec<Announced>, StoreError> {
         let values = vec![after.into(), now.into()];
-        let rows = self.read(
-            "announcements_after",
-            statements::ANNOUNCEMENTS_AFTER,
-            values,
-        );
+        let sql = statements::ANNOUNCEMENTS_AFTER;
+        // Sign-outs are heard of in time also where every request waits.
+        let rows = self.detached("announcements_after", |db| async move {
+            Ok(db.read_apart(sql, values).await?)
+        });
         Ok(records::all(&rows.await?, records::announced)?)
     }
 }

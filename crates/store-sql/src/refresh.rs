@@ -1,10 +1,13 @@
 //! Refreshing: read, decide, and change the session only if it is still as it was read.
 
+use std::time::Duration;
+
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Decision, EndReason, RotationPolicy, decide};
 use countersign_domain::{EventId, SessionId};
 use countersign_store::{Act, Ended, RefreshOutcome, Refreshed, Session, StoreError, User};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::driver::{Db, DbError, micros};
 use crate::sessions::end_in;
@@ -14,6 +17,10 @@ use crate::{records, statements};
 /// few in a row would take a client that refreshes its newest token in parallel without pause.
 const TRIES: u32 = 16;
 
+/// Whoever asked may have given up by then, and have been served by another instance since. That an
+/// old token is behind is no longer a sign of theft after that.
+const LATE: Duration = Duration::from_secs(1);
+
 pub(crate) async fn refresh(
     db: &Db,
     presented: Presented,
@@ -21,6 +28,7 @@ pub(crate) async fn refresh(
     act: &Act,
 ) -> Result<RefreshOutcome, StoreError> {
     let now = act.now;
+    let began = Instant::now();
     for _ in 0..TRIES {
         let Some((session, user)) = read(db, presented).await? else {
             return Ok(RefreshOutcome::Unknown);
@@ -32,6 +40,10 @@ pub(crate) async fn refresh(
                 }
             }
             Decision::Repeat { .. } => return Ok(refreshed(session, user, false, false)),
+            Decision::Reuse if began.elapsed() > LATE => {
+                let text = "too late to tell a retry from a stolen token";
+                return Err(StoreError::Unavailable(text.to_owned()));
+            }
             Decision::Reuse => return close(db, &session, act).await,
             Decision::Dead(dead) => {
                 return Ok(RefreshOutcome::Dead {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use countersign_store::{Store, StoreError};
+use jiff::Timestamp;
 
 use crate::driver::{Db, Row, Value};
 use crate::figures::Figures;
@@ -120,6 +121,12 @@ impl SqlStore {
             .await?;
         let stored = records::first(&rows, |row| row.columns().take_opt::<Vec<u8>>())?;
         Ok(stored.flatten().is_some())
+    }
+
+    /// What the database's clock shows, which all instances share; `None` on SQLite, where there is one instance.
+    pub async fn time(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.detached("time", |db| async move { Ok(db.time().await?) })
+            .await
     }
 
     /// The connections at this moment.

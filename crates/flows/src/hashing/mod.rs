@@ -5,7 +5,6 @@ mod engine;
 mod load;
 mod measure;
 mod pool;
-mod priority;
 mod queue;
 mod side_by_side;
 #[cfg(test)]

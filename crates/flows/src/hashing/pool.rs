@@ -15,7 +15,6 @@ use tokio::sync::oneshot;
 use super::Checked;
 use super::engine::{Engine, OneByOne, Taken, Task, Work};
 use super::load::{Load, Turn};
-use super::priority;
 use super::queue::{FairQueue, Room};
 use super::side_by_side::SideBySide;
 use crate::fault::Overloaded;
@@ -239,7 +238,11 @@ impl Shared {
     }
 
     fn work(&self) {
-        priority::give_way();
+        // On Linux this lowers the priority of this thread alone. It says how much of a core hashing
+        // gets when others want it; engines see to it that those get it at once.
+        if let Err(error) = rustix::process::setpriority_process(None, 19) {
+            tracing::debug!(%error, "cannot lower the priority of a hashing thread");
+        }
         let mut engine = self.settings.engine();
         while let Some(task) = self.take() {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {

@@ -99,8 +99,11 @@ impl Collector for Pulled {
     }
 }
 
+/// A name, what it says, and which figure of a limit it shows.
+type Kind = (&'static str, &'static str, fn(&LimitFigures) -> u64);
+
 fn limits(encoder: &mut DescriptorEncoder<'_>, figures: &Figures) -> fmt::Result {
-    let kinds: [(&str, &str, fn(&LimitFigures) -> u64); 3] = [
+    let kinds: [Kind; 3] = [
         (
             "countersign_rate_limit_taken",
             "Places of a limit that were taken",

@@ -4,6 +4,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use countersign_domain::password::Scheme;
@@ -164,7 +165,7 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         return Ok(());
     }
     findings.add("schema", Verdict::Good, "current");
-    let flows = app::open(Role::Operator, settings, store).await?;
+    let flows = app::open(Role::Operator, settings, store, Arc::default()).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);
     let signing = keys

@@ -5,11 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_flows::clock::SharedClock;
 use countersign_flows::{Flows, Role};
 use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
     operator_router, public_router,
 };
+use countersign_store_sql::SqlStore;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +41,9 @@ const RECORD_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long the end waits for the last audit events to be written.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// How often the clock is compared with the database's.
+const SET_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -81,7 +86,9 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         true => drop(store.migrate().await?),
         false => app::current_schema(&store).await?,
     }
-    let flows = Arc::new(app::open(Role::Server, &settings, store.clone()).await?);
+    let clock = Arc::<SharedClock>::default();
+    let flows = app::open(Role::Server, &settings, store.clone(), clock.clone()).await?;
+    let flows = Arc::new(flows);
 
     let (stop, stopped) = watch::channel(false);
     let sealing = tokio::spawn(seal(Arc::clone(&flows), stopped.clone()));
@@ -92,6 +99,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         stopped.clone(),
     ));
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let setting_clock = tokio::spawn(set_clock(clock, store.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let mut registry = Registry::default();
@@ -129,6 +137,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let _ = tokio::join!(following, sweeping, sealing, recording);
     last_events(&flows).await;
     measuring.abort();
+    setting_clock.abort();
     store.close().await;
     if let Some(traces) = traces {
         // It blocks; a panic in it is logged where it happens.
@@ -254,6 +263,16 @@ async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
                 tracing::warn!(%error, "cannot follow announcements");
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// Keeps the clock in step with the database's. Apart from [`follow`], so that neither waits for the other.
+async fn set_clock(clock: Arc<SharedClock>, store: SqlStore) {
+    loop {
+        tokio::time::sleep(SET_CLOCK_EVERY).await;
+        if let Err(error) = app::set_clock(&clock, &store).await {
+            tracing::debug!(%error, "cannot compare clocks");
         }
     }
 }

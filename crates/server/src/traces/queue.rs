@@ -53,6 +53,11 @@ impl Queue {
         joined.is_ok()
     }
 
+    /// One that was about to wait is not to be recorded after all.
+    pub(super) fn forget(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// So many have been tried to be sent.
     pub(super) fn leave(&self, spans: usize, sent: bool) {
         self.waiting.fetch_sub(spans, Ordering::Relaxed);

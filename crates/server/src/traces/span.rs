@@ -23,13 +23,21 @@ pub(super) fn record(
     queue: &Queue,
     request: &RequestSpan<'_>,
 ) -> Option<String> {
+    if request.parent.is_some_and(|parent| !parent.sampled()) {
+        return None;
+    }
+    // Before the span is made: once there is one, dropping it sends it.
+    if !queue.join() {
+        return None;
+    }
     let now = SystemTime::now();
     let builder = SpanBuilder::from_name(name(request))
         .with_kind(SpanKind::Server)
         .with_start_time(now.checked_sub(request.took).unwrap_or(now))
         .with_attributes(attributes(request));
     let mut span = tracer.build_with_context(builder, &parent(request));
-    if !span.is_recording() || !queue.join() {
+    if !span.is_recording() {
+        queue.forget();
         return None;
     }
     if failure(request).is_some() {
@@ -122,5 +130,106 @@ fn version(version: Version) -> Option<&'static str> {
         Version::HTTP_11 => Some("1.1"),
         Version::HTTP_2 => Some("2"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use opentelemetry::trace::TracerProvider;
+    use opentelemetry_sdk::error::OTelSdkResult;
+    use opentelemetry_sdk::trace::{
+        BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
+    };
+
+    use super::*;
+    use crate::traces::SpanFigures;
+    use crate::traces::exporter::Telling;
+
+    #[derive(Clone, Debug, Default)]
+    struct Kept(Arc<Mutex<Vec<SpanData>>>);
+
+    impl SpanExporter for Kept {
+        async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+            self.0.lock().unwrap().extend(batch);
+            Ok(())
+        }
+    }
+
+    struct Traced {
+        provider: SdkTracerProvider,
+        queue: Arc<Queue>,
+        kept: Kept,
+    }
+
+    fn traced(sampler: Sampler) -> Traced {
+        let queue = Arc::new(Queue::new(2, SpanFigures::default()));
+        let kept = Kept::default();
+        let never = BatchConfigBuilder::default().with_scheduled_delay(Duration::from_secs(3_600));
+        let telling = Telling::new(kept.clone(), Arc::clone(&queue));
+        let processor = BatchSpanProcessor::builder(telling).with_batch_config(never.build());
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(processor.build())
+            .with_sampler(sampler)
+            .build();
+        Traced {
+            provider,
+            queue,
+            kept,
+        }
+    }
+
+    impl Traced {
+        /// Whether it was recorded.
+        fn record(&self) -> bool {
+            let request = RequestSpan {
+                parent: None,
+                trace_state: None,
+                method: "GET",
+                route: Some("/auth/me"),
+                secure: true,
+                version: Version::HTTP_2,
+                status: None,
+                code: None,
+                request_id: "7",
+                took: Duration::from_millis(3),
+            };
+            let tracer = self.provider.tracer("test");
+            record(&tracer, &self.queue, &request).is_some()
+        }
+
+        fn sent(&self) -> usize {
+            self.provider.force_flush().unwrap();
+            self.kept.0.lock().unwrap().len()
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_is_not_sent_and_the_next_finds_room_again() {
+        let traced = traced(Sampler::AlwaysOn);
+        let recorded: Vec<bool> = (0..5).map(|_| traced.record()).collect();
+        assert_eq!(recorded, [true, true, false, false, false]);
+        assert_eq!((traced.sent(), traced.queue.lost()), (2, 3));
+        assert!(traced.record());
+        assert_eq!((traced.sent(), traced.queue.lost()), (3, 3));
+    }
+
+    #[test]
+    fn what_is_not_sampled_takes_no_room() {
+        let traced = traced(Sampler::AlwaysOff);
+        assert!((0..5).all(|_| !traced.record()));
+        assert_eq!((traced.sent(), traced.queue.lost()), (0, 0));
+    }
+
+    #[test]
+    fn a_span_lasts_as_long_as_its_request() {
+        let traced = traced(Sampler::AlwaysOn);
+        traced.record();
+        traced.sent();
+        let spans = traced.kept.0.lock().unwrap();
+        let took = spans[0].end_time.duration_since(spans[0].start_time);
+        assert_eq!(took.unwrap(), Duration::from_millis(3));
     }
 }

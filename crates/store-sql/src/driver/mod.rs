@@ -8,6 +8,8 @@ mod row;
 mod sqlite;
 mod value;
 
+use jiff::Timestamp;
+
 use crate::migrations::Migration;
 use crate::store::{ConnectError, Database, PoolState, Pools};
 
@@ -58,6 +60,28 @@ impl Db {
             Self::Sqlite(db) => db.read(sql, values).await,
             Self::Postgres(db) => db.read(sql, values).await,
         }
+    }
+
+    /// [`Db::read`] that waits for no connection which a request may hold.
+    pub(crate) async fn read_apart(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, DbError> {
+        match self {
+            Self::Sqlite(db) => db.read(sql, values).await,
+            Self::Postgres(db) => db.read_apart(sql, values).await,
+        }
+    }
+
+    /// What a clock shows that all instances share. `None`: the database is a file, and has none.
+    pub(crate) async fn time(&self) -> Result<Option<Timestamp>, DbError> {
+        let Self::Postgres(db) = self else {
+            return Ok(None);
+        };
+        let rows = db.read_apart("SELECT clock_timestamp()", vec![]).await?;
+        let shown = rows.first().map(|row| row.columns().take());
+        shown.transpose()
     }
 
     /// Runs one statement as a transaction of its own. After an error it may have happened or not.

@@ -70,6 +70,8 @@ const BEGIN_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_t
 /// A pool of connections to a PostgreSQL server.
 pub(crate) struct Postgres {
     pub(super) pool: PgPool,
+    /// One connection for what must not wait behind requests, which may all be waiting for a lock.
+    apart: PgPool,
     /// How many connections to ask whether they are alive before they are used, since one was found
     /// dead. After a restart of the server all are, and without this each would cost an error.
     suspect: Arc<AtomicU32>,
@@ -83,10 +85,17 @@ impl Postgres {
             .application_name("countersign")
             .options(LIMITS);
         probe(&options).await?;
+        let apart = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .test_before_acquire(true)
+            .connect_lazy_with(options.clone());
+        // One of them is the one apart.
+        let max_connections = pools.max_connections.saturating_sub(1).max(1);
         let suspect = Arc::new(AtomicU32::new(0));
         let asked = Arc::clone(&suspect);
         let pool = PgPoolOptions::new()
-            .max_connections(pools.max_connections.max(1))
+            .max_connections(max_connections)
             .acquire_timeout(ACQUIRE)
             // A ping before every use would double the round trips of a read.
             .test_before_acquire(false)
@@ -104,8 +113,9 @@ impl Postgres {
             .connect_lazy_with(options);
         Ok(Self {
             pool,
+            apart,
             suspect,
-            max_connections: pools.max_connections.max(1),
+            max_connections,
         })
     }
 
@@ -118,6 +128,15 @@ impl Postgres {
             Err(DbError::Gone(_)) => self.write(sql, values).await,
             other => other,
         }
+    }
+
+    /// [`Self::read`] on the connection apart.
+    pub(super) async fn read_apart(
+        &self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, DbError> {
+        Lease::of(&self.apart).await?.run(sql, values).await
     }
 
     pub(super) async fn write(
@@ -162,22 +181,18 @@ impl Postgres {
 
     pub(super) fn state(&self) -> PoolState {
         PoolState {
-            size: self.pool.size(),
-            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            size: self.pool.size() + self.apart.size(),
+            idle: u32::try_from(self.pool.num_idle() + self.apart.num_idle()).unwrap_or(u32::MAX),
         }
     }
 
     pub(super) async fn close(&self) {
         self.pool.close().await;
+        self.apart.close().await;
     }
 
     async fn lease(&self) -> Result<Lease, DbError> {
-        let connection = self.pool.acquire().await.map_err(DbError::postgres)?;
-        Ok(Lease {
-            connection,
-            in_step: true,
-            patience: ANSWER,
-        })
+        Lease::of(&self.pool).await
     }
 
     fn suspect_others_after<T>(&self, outcome: &Result<T, DbError>) {
@@ -214,6 +229,15 @@ struct Lease {
 }
 
 impl Lease {
+    async fn of(pool: &PgPool) -> Result<Self, DbError> {
+        let connection = pool.acquire().await.map_err(DbError::postgres)?;
+        Ok(Self {
+            connection,
+            in_step: true,
+            patience: ANSWER,
+        })
+    }
+
     async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
         let query = values.into_iter().fold(sqlx::query(sql), bind);
         self.in_step = false;

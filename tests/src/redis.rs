@@ -1,0 +1,218 @@
+//! A Redis that one test may kill, freeze, fill and start again, and just enough of its protocol (RESP2) to do so.
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::Random;
+
+/// One server. Dropping it kills it and deletes its folder.
+#[derive(Debug)]
+pub struct Redis {
+    /// Below the ephemeral range, so that no outgoing connection holds it.
+    pub port: u16,
+    folder: TempDir,
+    options: Vec<String>,
+    child: Option<Child>,
+}
+
+/// An answer: text, number, nothing, or several of these. Errors are the `Err` of [`Redis::ask`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    Text(String),
+    Nothing,
+    Many(Vec<Reply>),
+}
+
+impl Reply {
+    /// The text or number; empty if it is neither.
+    pub fn text(&self) -> &str {
+        match self {
+            Reply::Text(text) => text,
+            _ => "",
+        }
+    }
+}
+
+impl Redis {
+    /// Starts one that writes nothing to the disk by itself. With `--sentinel` among the options it is a Sentinel.
+    pub async fn start(random: &mut Random, options: &[&str]) -> Redis {
+        let folder = crate::server::temporary_folder();
+        let mut redis = Redis {
+            port: 0,
+            folder,
+            options: options.iter().map(|option| (*option).to_owned()).collect(),
+            child: None,
+        };
+        for _ in 0..8 {
+            // Those of a Cluster need the port 10000 above as well.
+            redis.port = 11_000 + random.below(9_000) as u16;
+            if redis.launch().await {
+                return redis;
+            }
+        }
+        panic!("Redis does not start: {}", redis.log());
+    }
+
+    /// Starts it again on the same port, with what its folder holds.
+    pub async fn start_again(&mut self) {
+        assert!(self.launch().await, "Redis does not start: {}", self.log());
+    }
+
+    async fn launch(&mut self) -> bool {
+        let log = self.folder.path().join("log");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .expect("log");
+        // A Sentinel keeps what it learns in its file.
+        let settings = self.folder.path().join("settings.conf");
+        if !settings.exists() {
+            std::fs::write(&settings, "").expect("settings");
+        }
+        let mut command = Command::new("redis-server");
+        command
+            .arg(&settings)
+            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .arg("--dir")
+            .arg(self.folder.path())
+            .args(&self.options);
+        if !self.options.iter().any(|option| option == "--sentinel") {
+            command.args(["--save", "", "--appendonly", "no"]);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("log"))
+            .stderr(log);
+        let child = child.spawn();
+        self.child =
+            Some(child.expect("start redis-server; on Debian: apt-get install redis-server"));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(10) {
+            let child = self.child.as_mut().expect("just started");
+            if child.try_wait().expect("wait").is_some() {
+                self.child = None;
+                return false;
+            }
+            // Somebody else's on the same port answers too.
+            let pid = child.id().to_string();
+            let info = self.ask(&["INFO", "server"]).await;
+            if info.is_ok_and(|info| info.text().contains(&format!("process_id:{pid}\r"))) {
+                return true;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        false
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// Whether it has not been killed.
+    pub fn is_running(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let child = self.child.as_ref().expect("Redis runs");
+        kill_process(Pid::from_child(child), signal).expect("signal");
+    }
+
+    /// `127.0.0.1:PORT`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Sends one command on a connection of its own.
+    pub async fn ask(&self, words: &[&str]) -> Result<Reply, String> {
+        let asking = timeout(Duration::from_secs(5), ask(self.port, words));
+        asking.await.map_err(|_| "no answer".to_owned())?
+    }
+
+    /// Sends one command, which must succeed.
+    pub async fn must(&self, words: &[&str]) -> Reply {
+        let reply = self.ask(words).await;
+        reply.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// A field of `INFO`.
+    pub async fn info(&self, field: &str) -> String {
+        let info = self.must(&["INFO"]).await;
+        let line = info
+            .text()
+            .lines()
+            .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        line.unwrap_or_default().to_owned()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+pub(crate) async fn ask(port: u16, words: &[&str]) -> Result<Reply, String> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await;
+    let mut stream = BufReader::new(stream.map_err(|error| error.to_string())?);
+    let mut command = format!("*{}\r\n", words.len());
+    for word in words {
+        command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
+    }
+    let sent = stream.write_all(command.as_bytes()).await;
+    sent.map_err(|error| error.to_string())?;
+    read(&mut stream).await
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Result<Reply, String> {
+    let mut line = String::new();
+    let read_line = stream.read_line(&mut line).await;
+    read_line.map_err(|error| error.to_string())?;
+    let line = line.trim_end();
+    let (kind, rest) = line.split_at_checked(1).ok_or("cut off")?;
+    let length = || rest.parse::<i64>().map_err(|error| error.to_string());
+    match kind {
+        "+" | ":" => Ok(Reply::Text(rest.into())),
+        "-" => Err(rest.into()),
+        "$" => {
+            let Ok(length) = usize::try_from(length()?) else {
+                return Ok(Reply::Nothing);
+            };
+            let mut bytes = vec![0; length + 2];
+            let done = stream.read_exact(&mut bytes).await;
+            done.map_err(|error| error.to_string())?;
+            bytes.truncate(length);
+            Ok(Reply::Text(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+        "*" => {
+            let mut many = Vec::new();
+            for _ in 0..length()? {
+                many.push(Box::pin(read(stream)).await?);
+            }
+            Ok(Reply::Many(many))
+        }
+        _ => Err(format!("not RESP2: {line}")),
+    }
+}
