@@ -1,6 +1,6 @@
 use countersign_domain::audit::{By, Kind};
 use countersign_domain::{EventId, SessionId, UserId};
-use countersign_store::{EventQuery, Session};
+use countersign_store::{EventQuery, Session, StoredEvent};
 use uuid::Uuid;
 
 use super::list::Event;
@@ -55,10 +55,21 @@ impl Flows {
             ..EventQuery::default()
         };
         // Not more: whoever has a token of a session that is gone can ask this often.
-        let events = self.store.events(&of_session, None, LAST_EVENTS).await?;
-        let mut events = events.iter();
-        let ended = events.find(|event| names(&event.row.details, session));
-        Ok(ended.map(|event| event.row.id))
+        let of_session = self.store.events(&of_session, None, LAST_EVENTS).await?;
+        let ends = |event: &&StoredEvent| names(&event.row.details, session);
+        if let Some(ended) = of_session.iter().find(ends) {
+            return Ok(Some(ended.row.id));
+        }
+        // Of a user who is gone the deletion is the last event, and may be another session's.
+        let Some(user) = of_session.iter().find_map(|event| event.row.user) else {
+            return Ok(None);
+        };
+        let of_user = EventQuery {
+            user: Some(user),
+            ..EventQuery::default()
+        };
+        let of_user = self.store.events(&of_user, None, LAST_EVENTS).await?;
+        Ok(of_user.iter().find(ends).map(|event| event.row.id))
     }
 
     /// Records once that a session had expired, and answers the event.

@@ -39,7 +39,7 @@ async fn events_get_their_places() {
 
 #[tokio::test]
 async fn batches_and_checkpoints() {
-    let log = log().await;
+    let mut log = log().await;
     let before = log.head().position;
     append(&log, 1000..3200).await;
     assert_eq!(log.flows.seal_audit().await.unwrap(), 2200);
@@ -51,6 +51,19 @@ async fn batches_and_checkpoints() {
     let marks = log.store.checkpoints(0, 10).await.unwrap();
     let positions: Vec<_> = marks.iter().map(|mark| mark.position / 1000).collect();
     assert_eq!(positions, [1, 2]);
+    // So many without one there never are.
+    log.raw
+        .run("DELETE FROM audit_marks WHERE kind = 'checkpoint'")
+        .await;
+    let outcome = log.flows.verify_audit(None).await;
+    let missing = matches!(
+        &outcome,
+        Err(VerifyError::Tampered(Fault::Mark {
+            kind: MarkKind::Checkpoint,
+            ..
+        }))
+    );
+    assert!(missing, "{outcome:?}");
 }
 
 /// Otherwise whoever cuts off the tail would have the server itself sign that nothing had been there.
