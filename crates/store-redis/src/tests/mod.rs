@@ -1,0 +1,6 @@
+//! Tests that need the inside of the crate, and a Redis.
+
+mod limits;
+mod memory;
+mod refresh;
+mod support;
