@@ -8,7 +8,7 @@ use countersign_store::LimitKey;
 use jiff::{SignedDuration, Timestamp};
 use redis::Cmd;
 
-use crate::entry::{Entry, Gone, Token};
+use crate::entry::{self, Entry, Token};
 use crate::names::Names;
 use crate::scripts::Scripts;
 
@@ -98,10 +98,10 @@ impl Calls {
     }
 
     /// Writes over the key that the session has ended.
-    pub(crate) fn bury(&self, id: SessionId, gone: Gone) -> Cmd {
+    pub(crate) fn bury(&self, id: SessionId) -> Cmd {
         let mut set = redis::cmd("SET");
         set.arg(self.names.session(id))
-            .arg(gone.tombstone())
+            .arg(entry::TOMBSTONE)
             .arg("PX")
             .arg(millis(TOMBSTONE));
         set

@@ -1,7 +1,7 @@
 //! What Redis keeps of a session: all that its next tokens are made of, in some seventy bytes.
 
 use countersign_domain::UserId;
-use countersign_domain::rotation::{EndReason, SessionState};
+use countersign_domain::rotation::SessionState;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -22,34 +22,8 @@ pub(crate) struct Facts {
     pub(crate) roles: Vec<String>,
 }
 
-/// Why a session's key says that it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gone {
-    Ended(EndReason),
-    /// With its user.
-    Deleted,
-}
-
-const DELETED: &[u8] = b"deleted";
-
-impl Gone {
-    /// What is written over the key.
-    pub(crate) fn tombstone(self) -> Vec<u8> {
-        let reason = match self {
-            Self::Ended(reason) => reason.as_str().as_bytes(),
-            Self::Deleted => DELETED,
-        };
-        [b"T", reason].concat()
-    }
-
-    fn read(reason: &[u8]) -> Option<Self> {
-        if reason == DELETED {
-            return Some(Self::Deleted);
-        }
-        let reason = std::str::from_utf8(reason).ok()?;
-        EndReason::from_name(reason).map(Self::Ended)
-    }
-}
+/// What is written over the key of a session that has ended. Why it has, the database knows.
+pub(crate) const TOMBSTONE: &[u8] = b"T";
 
 /// 16 bytes under which a key was leased, never given out twice.
 pub(crate) type Token = [u8; 16];
@@ -64,7 +38,8 @@ pub(crate) enum Answer {
     Repeated(Entry),
     LooksReused(Entry),
     LooksExpired,
-    Gone(Gone),
+    /// The session has ended.
+    Gone,
     /// Whoever reads the database now may fill the key under `token`. `kept`: the key still knows the
     /// session's generation.
     Miss {
@@ -84,7 +59,7 @@ impl Answer {
             b'P' => Self::Repeated(Entry::read(rest)?),
             b'U' => Self::LooksReused(Entry::read(rest)?),
             b'E' => Self::LooksExpired,
-            b'T' => Self::Gone(Gone::read(rest)?),
+            b'T' => Self::Gone,
             b'M' | b'K' => Self::Miss {
                 token: rest.try_into().ok()?,
                 kept: *letter == b'K',
@@ -214,14 +189,6 @@ mod tests {
     fn typical_one_is_small() {
         let entry = entry(vec!["pwd".to_owned()], vec!["admin".to_owned()]);
         assert_eq!(entry.write().len(), 28 + 24 + 5 + 7);
-    }
-
-    #[test]
-    fn endings_are_read_back() {
-        for gone in [Gone::Deleted, Gone::Ended(EndReason::PasswordChanged)] {
-            assert_eq!(Answer::read(&gone.tombstone()), Some(Answer::Gone(gone)));
-        }
-        assert_eq!(Answer::read(b"Tsomething"), None);
     }
 
     proptest! {

@@ -42,11 +42,7 @@ pub(crate) async fn refresh(
 async fn read(db: &Db, presented: Presented) -> Result<Option<(Session, User)>, DbError> {
     let values = vec![presented.session.0.into()];
     let rows = db.read(statements::SESSION_WITH_USER, values).await?;
-    records::first(&rows, |row| {
-        let mut columns = row.columns();
-        let session = records::session(&mut columns)?;
-        Ok((session, records::user(&mut columns)?))
-    })
+    records::first(&rows, records::session_with_user)
 }
 
 /// Moves the session on to generation `to`. `None`: it has been refreshed or ended meanwhile.

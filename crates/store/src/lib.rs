@@ -18,6 +18,7 @@
 )]
 
 mod announcements;
+mod authority;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod housekeeping;
@@ -27,6 +28,7 @@ mod sessions;
 mod users;
 
 pub use announcements::{Announced, Announcement, Announcements, Subject};
+pub use authority::{Authority, CopyEpoch, Rotation};
 pub use housekeeping::{Housekeeping, Purge};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
 pub use limits::{LimitKey, Limits};

@@ -3,7 +3,7 @@
 -- Answers a letter and what belongs to it:
 --   R A  rotated; A: the token was ahead. Then the state      P  the same successor again. Then the state
 --   U    looks used before. Then the state                    E  expired. Then the state
---   T    ended. Then the reason
+--   T    ended
 --   M    nothing is known; K: only what state is kept. Then the token under which the database may be read
 local key, token, filling = KEYS[1], ARGV[1], ARGV[8]
 local presented, now = tonumber(ARGV[2]), tonumber(ARGV[3])

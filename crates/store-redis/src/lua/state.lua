@@ -2,7 +2,7 @@
 --   L state          live: may be refreshed
 --   F token state?   to be filled: whoever read the database after it had put this token there may do so, as long as
 --                    the token is still there. Kept state is newer than the database's or as new
---   T reason         the session has ended
+--   T                the session has ended; the database knows why
 -- state = generation u32, rotated_at, idle_expires_at, expires_at i64 (microseconds), then facts that no script reads.
 local LIVE, FILL, ENDED = 76, 70, 84
 local NONE = string.rep('\0', 16)

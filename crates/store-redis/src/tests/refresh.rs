@@ -1,5 +1,5 @@
 use countersign_domain::refresh_token::Presented;
-use countersign_domain::rotation::{Decision, EndReason, RotationPolicy, SessionState, decide};
+use countersign_domain::rotation::{Decision, RotationPolicy, SessionState, decide};
 use countersign_domain::{SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::support::{CLUSTER, SINGLE, calls, link};
 use crate::calls::Calls;
-use crate::entry::{Answer, Entry, Facts, Gone, Token};
+use crate::entry::{self, Answer, Entry, Facts, Token};
 use crate::link::Link;
 
 const POLICY: RotationPolicy = RotationPolicy {
@@ -223,7 +223,6 @@ async fn key_is_filled_under_its_lease_only() {
 async fn nothing_revives_what_ended() {
     let link = link(SINGLE).await;
     let calls = calls(&link).await;
-    let gone = Gone::Ended(EndReason::Logout);
     let token: Token = [1; 16];
     for (number, buried) in [(1, true), (2, false)] {
         let key = Key {
@@ -234,13 +233,13 @@ async fn nothing_revives_what_ended() {
         assert_eq!(key.present(5).await, miss(1, false));
         // The session ends between the reading of the database and the filling.
         let end = match buried {
-            true => calls.bury(key.id, gone),
+            true => calls.bury(key.id),
             false => calls.forget(key.id),
         };
         link.query::<()>(&end).await.unwrap();
         let filled = key.refresh(5, at(1), &POLICY, 1, Some(&live())).await;
         match buried {
-            true => assert_eq!(filled, Answer::Gone(gone)),
+            true => assert_eq!(filled, Answer::Gone),
             false => assert_eq!(filled, miss(1, false)),
         }
         link.query::<()>(&end).await.unwrap();
@@ -254,7 +253,7 @@ async fn nothing_revives_what_ended() {
             .unwrap();
         link.query::<()>(&calls.stale(key.id)).await.unwrap();
         assert_eq!((opened, raised), (0, 0));
-        assert_eq!(key.get().await, buried.then(|| gone.tombstone()));
+        assert_eq!(key.get().await, buried.then(|| entry::TOMBSTONE.to_vec()));
     }
 }
 
