@@ -6,6 +6,8 @@ mod load;
 mod machine;
 mod process;
 mod server;
+mod statistics;
+mod timing;
 mod work;
 
 use std::path::PathBuf;
@@ -53,8 +55,11 @@ struct Arguments {
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u8).range(4..=14))]
     rounds: u8,
     /// `HASH_LANES` of the server.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=6))]
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u8).range(1..=6))]
     lanes: u8,
+    /// Instead of all that: so many failed sign-ins of each kind in turns, and whether their times can be told apart.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
+    timing: Option<u32>,
     /// Starts of which the median is printed.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=100))]
     starts: u16,
@@ -63,19 +68,43 @@ struct Arguments {
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     println!("{}", machine::describe()?);
-    println!(
-        "load and server share this machine; {} s per line after {} s of warm-up\n",
-        arguments.seconds, arguments.warm_up
-    );
+    match arguments.timing {
+        Some(each) => println!(
+            "{each} failed sign-ins of each kind at cost {}\n",
+            arguments.rounds
+        ),
+        None => println!(
+            "load and server share this machine; {} s per line after {} s of warm-up\n",
+            arguments.seconds, arguments.warm_up
+        ),
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         for backend in &arguments.backend {
+            if let Some(each) = arguments.timing {
+                time(&arguments, *backend, each as usize).await?;
+                continue;
+            }
             measure(&arguments, *backend).await?;
         }
         Ok(())
     })
+}
+
+async fn time(arguments: &Arguments, backend: Backend, each: usize) -> Result<()> {
+    let Arguments {
+        binary,
+        rounds,
+        lanes,
+        ..
+    } = arguments;
+    let mut server = Server::prepare(binary, backend, *rounds, *lanes).await?;
+    server.start().await?;
+    println!("{}:\n", backend.name());
+    timing::run(&server, each).await?;
+    server.stop().await
 }
 
 async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {

@@ -78,24 +78,8 @@ impl Server {
     /// Starts the process; returns the time until `/readyz` answered 200.
     pub(crate) async fn start(&mut self) -> Result<Duration> {
         let address = free_address().await?;
-        let mut command = Command::new(&self.binary);
-        command
-            .arg("serve")
-            .env_clear()
-            .current_dir(self.folder.path());
-        command
-            .env("COUNTERSIGN_ADDR", &address)
-            .env("COUNTERSIGN_OPS_ADDR", "off");
-        command.env("COUNTERSIGN_DATA_DIR", self.folder.path().join("data"));
-        command.env("BCRYPT_ROUNDS", self.rounds.to_string());
-        // All load comes from this machine.
-        for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
-            command.env(format!("RATE_LIMIT_{limit}"), "off");
-        }
-        command.env("HASH_LANES", self.lanes.to_string());
-        if let Some(database) = &self.database {
-            command.env("DATABASE_URL", database);
-        }
+        let mut command = self.settings();
+        command.arg("serve").env("COUNTERSIGN_ADDR", &address);
         let log = std::fs::File::create(self.folder.path().join("log"))?;
         command
             .stdin(Stdio::null())
@@ -120,6 +104,32 @@ impl Server {
             }
             sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Runs another command of the binary on the same database; it must succeed.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Result<()> {
+        let output = self.settings().args(arguments).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow::ensure!(output.status.success(), "{arguments:?}: {said}");
+        Ok(())
+    }
+
+    /// The binary with the settings of this server.
+    fn settings(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.env_clear().current_dir(self.folder.path());
+        command.env("COUNTERSIGN_OPS_ADDR", "off");
+        command.env("COUNTERSIGN_DATA_DIR", self.folder.path().join("data"));
+        command.env("BCRYPT_ROUNDS", self.rounds.to_string());
+        // All load comes from this machine.
+        for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
+            command.env(format!("RATE_LIMIT_{limit}"), "off");
+        }
+        command.env("HASH_LANES", self.lanes.to_string());
+        if let Some(database) = &self.database {
+            command.env("DATABASE_URL", database);
+        }
+        command
     }
 
     /// Ends it by SIGTERM, and waits.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use crate::connection::Connection;
 
-const PASSWORD: &str = "correct horse battery";
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -166,7 +167,8 @@ impl Stranger {
     }
 }
 
-fn new_email() -> String {
+/// An address that nobody has.
+pub(crate) fn new_email() -> String {
     format!(
         "{:016x}@example.com",
         RandomState::new().build_hasher().finish()

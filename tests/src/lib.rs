@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod cli;
+pub mod collector;
 pub mod database;
 pub mod examples;
 pub mod postgres;
@@ -17,6 +18,7 @@ pub mod setup;
 pub mod terminal;
 
 pub use api::{Answer, Api, Tokens};
+pub use collector::Collector;
 pub use database::{Backend, Database};
 pub use promise::within_a_second;
 pub use random::Random;

@@ -51,7 +51,13 @@ async fn keys(backend: Backend) {
     api.me(&session.access)
         .await
         .expect_problem(401, "invalid_token");
-    let fresh = api.refresh(&fresh.refresh).await.tokens();
+    api.refresh(&fresh.refresh)
+        .await
+        .expect_problem(401, "session_revoked");
+    let fresh = api
+        .login("ada@example.com", "correct horse battery")
+        .await
+        .tokens();
     assert_ne!(key_id(&fresh.access), kid);
     api.me(&fresh.access).await.expect(200);
 }

@@ -45,6 +45,12 @@ async fn users_and_sessions(backend: Backend) {
         "",
     ];
     server.cli(&update).expect(0);
+    // What the token says of its user is out of date; the session goes on.
+    within_a_second("the end of the old token", async || {
+        api.me(&session.access).await.code() == "token_outdated"
+    })
+    .await;
+    let session = api.refresh(&session.refresh).await.tokens();
     within_a_second("the new role", async || {
         let me = api.me(&session.access).await.expect(200);
         me["roles"] == json!(["staff"]) && me["name"].is_null()

@@ -59,6 +59,8 @@ async fn a_stopped_database_loses_nobody() {
         let began = Instant::now();
         assert_unavailable(&api.login("ada@example.com", PASSWORD).await, began);
         let began = Instant::now();
+        assert_unavailable(&api.login("ada@example.com", "wrong").await, began);
+        let began = Instant::now();
         assert_unavailable(&api.register("bob@example.com", PASSWORD).await, began);
         let began = Instant::now();
         assert_unavailable(&api.logout(&session.refresh).await, began);
@@ -139,6 +141,11 @@ async fn a_read_only_database_is_read_and_consumes_nothing() {
         assert_unavailable(&api.register("bob@example.com", PASSWORD).await, began);
         let began = Instant::now();
         assert_unavailable(&api.logout(&session.refresh).await, began);
+        // The password can be checked here, and that it was wrong cannot be recorded.
+        for email in ["ada@example.com", "nobody@example.com"] {
+            let began = Instant::now();
+            assert_unavailable(&api.login(email, "wrong").await, began);
+        }
     }
 
     set_read_only(&cluster, &server, false).await;

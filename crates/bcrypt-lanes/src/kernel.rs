@@ -11,11 +11,14 @@
 
 use crate::state::{Boxes, State, Subkeys};
 
-/// The most lanes that one state holds. Beyond six nothing is gained: a core's ports are busy.
+/// The most lanes that one state holds. Beyond six little is gained: a core's ports are busy.
 pub(crate) const MAX_LANES: usize = 6;
 
 /// How one round is computed.
 pub(crate) trait Round: Copy {
+    /// Whether the 16 rounds of a block are written out, which leaves a register free that would count them.
+    const WRITTEN_OUT: bool;
+
     /// `r` XOR F(`x`), where F looks `x` up in the boxes of lane `LANE`.
     fn round<const LANE: usize>(self, boxes: &Boxes, x: u32, r: u32) -> u32;
 }
@@ -52,8 +55,8 @@ pub(crate) fn iterate<R: Round, const N: usize>(round: R, state: &mut State) {
     expand::<R, N>(round, state);
 }
 
-/// Replaces all subkeys and boxes with the blocks that they themselves encrypt.
-#[inline(always)]
+/// Replaces all subkeys and boxes with the blocks that they themselves encrypt. Not inlined: it is long, and used twice.
+#[inline(never)]
 fn expand<R: Round, const N: usize>(round: R, state: &mut State) {
     let State { boxes, subkeys, .. } = state;
     let mut blocks = Blocks {
@@ -89,13 +92,22 @@ fn encrypt<R: Round, const N: usize>(
 ) {
     let Blocks { l, r } = blocks;
     each_lane!(N, LANE => l[LANE] ^= subkeys[0][LANE]);
-    for pair in 0..8 {
-        each_lane!(N, LANE => {
-            r[LANE] = round.round::<LANE>(boxes, l[LANE], r[LANE] ^ subkeys[2 * pair + 1][LANE])
-        });
-        each_lane!(N, LANE => {
-            l[LANE] = round.round::<LANE>(boxes, r[LANE], l[LANE] ^ subkeys[2 * pair + 2][LANE])
-        });
+    macro_rules! two_rounds {
+        ($($pair:expr),*) => {$(
+            each_lane!(N, LANE => {
+                r[LANE] = round.round::<LANE>(boxes, l[LANE], r[LANE] ^ subkeys[2 * $pair + 1][LANE])
+            });
+            each_lane!(N, LANE => {
+                l[LANE] = round.round::<LANE>(boxes, r[LANE], l[LANE] ^ subkeys[2 * $pair + 2][LANE])
+            });
+        )*};
+    }
+    if R::WRITTEN_OUT {
+        two_rounds!(0, 1, 2, 3, 4, 5, 6, 7);
+    } else {
+        for pair in 0..8 {
+            two_rounds!(pair);
+        }
     }
     each_lane!(N, LANE => {
         let last = r[LANE] ^ subkeys[17][LANE];

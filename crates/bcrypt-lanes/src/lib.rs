@@ -38,5 +38,5 @@ mod state;
 pub use job::{Job, JobIssue};
 pub use lanes::{Code, Digest, Lanes};
 
-/// The most lanes that [`Lanes`] has: beyond six nothing is gained.
+/// The most lanes that [`Lanes`] has: beyond six little is gained.
 pub const MAX_LANES: usize = kernel::MAX_LANES;

@@ -14,6 +14,8 @@ use crate::state::Boxes;
 pub(crate) struct Portable;
 
 impl Round for Portable {
+    const WRITTEN_OUT: bool = false;
+
     #[inline(always)]
     fn round<const LANE: usize>(self, boxes: &Boxes, x: u32, r: u32) -> u32 {
         let [a, b, c, d] = &boxes.0[LANE];

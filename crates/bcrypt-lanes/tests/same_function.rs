@@ -122,7 +122,7 @@ random_cases! {
 }
 
 #[test]
-#[ignore = "more than a minute: cargo test --release -p countersign-bcrypt-lanes -- --ignored"]
+#[ignore = "minutes: cargo test --release -p countersign-bcrypt-lanes -- --ignored"]
 fn random_cases_of_cost_12() {
     let mut random = Random(12);
     let cases: Vec<_> = (0..200).map(|_| Case::of_cost(12, &mut random)).collect();

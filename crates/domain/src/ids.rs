@@ -47,6 +47,20 @@ id! {
     SessionId
 }
 
+id! {
+    /// An event of the audit log, and the access token that came of it: the `jti` claim. A UUIDv7,
+    /// so that events sort by time.
+    EventId
+}
+
+impl EventId {
+    /// An id for something that happens at `now`.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        Self(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+}
+
 impl UserId {
     /// An id for a user who registers at `now`.
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {

@@ -7,6 +7,7 @@
 )]
 
 pub mod address;
+pub mod audit;
 pub mod device_token;
 pub mod email;
 pub mod ids;
@@ -15,5 +16,6 @@ pub mod password;
 pub mod refresh_token;
 pub mod root_secret;
 pub mod rotation;
+pub mod security_events;
 
-pub use ids::{SessionId, UserId};
+pub use ids::{EventId, SessionId, UserId};

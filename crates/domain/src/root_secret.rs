@@ -22,6 +22,10 @@ pub enum Purpose {
     Limits,
     /// Encryption of private signing keys at rest.
     SigningKeys,
+    /// The MAC of audit events, the keys of their personal part, and what finds their addresses.
+    Audit,
+    /// The key that signs how far the audit log goes.
+    AuditMarks,
     /// The value that tells whether a database belongs to this root secret.
     Fingerprint,
 }
@@ -33,6 +37,8 @@ impl Purpose {
             Self::DeviceToken => b"countersign device-token v1",
             Self::Limits => b"countersign limits v1",
             Self::SigningKeys => b"countersign signing-keys v1",
+            Self::Audit => b"countersign audit v1",
+            Self::AuditMarks => b"countersign audit-marks v1",
             Self::Fingerprint => b"countersign fingerprint v1",
         }
     }
@@ -78,6 +84,8 @@ mod tests {
             root.derive(Purpose::DeviceToken),
             root.derive(Purpose::Limits),
             root.derive(Purpose::SigningKeys),
+            root.derive(Purpose::Audit),
+            root.derive(Purpose::AuditMarks),
             root.derive(Purpose::Fingerprint),
             other.derive(Purpose::RefreshToken),
         ];

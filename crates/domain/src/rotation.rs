@@ -43,6 +43,8 @@ pub enum EndReason {
     Operator,
     /// It was the oldest of too many.
     TooMany,
+    /// A signing key may have leaked, so every session of everybody was ended.
+    Emergency,
 }
 
 impl EndReason {
@@ -57,12 +59,13 @@ impl EndReason {
             Self::UserDisabled => "user_disabled",
             Self::Operator => "operator",
             Self::TooMany => "too_many",
+            Self::Emergency => "emergency",
         }
     }
 
     /// Reads such a name back.
     pub fn from_name(name: &str) -> Option<Self> {
-        const ALL: [EndReason; 8] = [
+        const ALL: [EndReason; 9] = [
             EndReason::Logout,
             EndReason::LogoutAll,
             EndReason::Revoked,
@@ -71,6 +74,7 @@ impl EndReason {
             EndReason::UserDisabled,
             EndReason::Operator,
             EndReason::TooMany,
+            EndReason::Emergency,
         ];
         ALL.into_iter().find(|reason| reason.as_str() == name)
     }

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 
 use countersign_domain::rotation::later;
-use countersign_domain::{SessionId, UserId};
+use countersign_domain::{EventId, SessionId, UserId};
 use countersign_store::{Session, User};
-use countersign_token::{Audience, Claims, Refusal};
+use countersign_token::{Audience, Claims, KeySet, Refusal, Revoked, What};
 use jiff::{SignedDuration, Timestamp};
-use uuid::Builder;
 
 use crate::Flows;
+use crate::audit::Trace;
 use crate::fault::Fault;
 use crate::keys::KeyRing;
-use crate::random;
 
 /// Clocks of verifiers may differ from ours by this much.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(5);
@@ -65,10 +64,12 @@ impl Authenticated {
 pub enum TokenRefusal {
     /// It is not a valid token of ours.
     Invalid(Refusal),
-    /// It was valid and has expired.
-    Expired,
+    /// It was valid and has expired. Its event is the one that it came of.
+    Expired(Trace),
     /// Its session has ended, or its user is gone.
-    Revoked,
+    Revoked(Trace),
+    /// What it says of its user is out of date: its session goes on, and a new one is to be had by refreshing.
+    Outdated(Trace),
 }
 
 impl Flows {
@@ -91,12 +92,31 @@ impl Flows {
             .token_cache
             .verify(&self.verifier, ring.verification(), token, now.as_second())
             .map_err(|refusal| match refusal {
-                Refusal::Expired => TokenRefusal::Expired,
+                Refusal::Expired | Refusal::TooOld => self.expired(ring.verification(), token),
                 other => TokenRefusal::Invalid(other),
             })?;
-        match self.revocations.refuses(&claims) {
-            true => Err(TokenRefusal::Revoked),
-            false => Ok(Authenticated { claims }),
+        match self.revocations.find(&claims) {
+            None => Ok(Authenticated { claims }),
+            Some(Revoked { what, event }) => {
+                let trace = Trace {
+                    session: SessionId(claims.sid),
+                    event: event.map(EventId),
+                };
+                Err(match what {
+                    What::User => TokenRefusal::Outdated(trace),
+                    What::Session | What::Everybody => TokenRefusal::Revoked(trace),
+                })
+            }
+        }
+    }
+
+    fn expired(&self, keys: &KeySet, token: &str) -> TokenRefusal {
+        match self.verifier.verify_regardless_of_time(keys, token) {
+            Ok(claims) => TokenRefusal::Expired(Trace {
+                session: SessionId(claims.sid),
+                event: Some(EventId(claims.jti)),
+            }),
+            Err(refusal) => TokenRefusal::Invalid(refusal),
         }
     }
 
@@ -129,8 +149,14 @@ pub(crate) struct Mint<'a> {
 }
 
 impl Mint<'_> {
-    /// Signs the tokens of a session as it is.
-    pub(crate) fn tokens(&self, session: &Session, user: &User) -> Result<Tokens, Fault> {
+    /// Signs the tokens of a session as it is. `event` is what they come of, and the `jti` of the access token: so a
+    /// token that is refused later leads to its story.
+    pub(crate) fn tokens(
+        &self,
+        session: &Session,
+        user: &User,
+        event: EventId,
+    ) -> Result<Tokens, Fault> {
         let (flows, now) = (self.flows, self.now);
         let signing = |error: &dyn std::fmt::Display| Fault::Signing(error.to_string());
         let signer = self
@@ -146,7 +172,7 @@ impl Mint<'_> {
             iat: now.as_second(),
             exp: expires.as_second(),
             nbf: None,
-            jti: Builder::from_random_bytes(random::bytes(&*flows.random)).into_uuid(),
+            jti: event.0,
             sid: session.id.0,
             auth_time: session.auth_time.as_second(),
             amr: session.amr.clone(),

@@ -14,9 +14,24 @@ pub struct Caller {
     pub user_agent: Option<String>,
     /// The request's id.
     pub request_id: String,
+    /// The name of the operator whose command this is.
+    pub operator: Option<String>,
 }
 
 impl Caller {
+    /// An operator at the command line, by the name of the system's account.
+    pub fn operator(name: impl Into<String>) -> Self {
+        Self {
+            operator: Some(name.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The server by itself.
+    pub fn server() -> Self {
+        Self::default()
+    }
+
     /// The addresses that count as this caller's.
     pub(crate) fn block(&self) -> AddressBlock {
         self.ip.map_or(AddressBlock::None, AddressBlock::of)

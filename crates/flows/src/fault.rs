@@ -18,6 +18,9 @@ pub enum Fault {
     /// It was tried too often.
     #[error(transparent)]
     Limited(#[from] Limited),
+    /// A wrong password could not be recorded. It is not answered as such, and counts.
+    #[error("a refusal could not be recorded: {0}")]
+    Unrecorded(StoreError),
     /// An access token could not be signed.
     #[error("cannot sign: {0}")]
     Signing(String),

@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 
 use crate::Flows;
 use crate::hashing::HashingFigures;
+use crate::limits::LimitFigures;
 
 /// This instance at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -19,8 +20,18 @@ pub struct Figures {
     pub cached_tokens: usize,
     /// How long ago the key was made that signs. `None` under HS256, where it is a setting.
     pub signing_key_age: Option<SignedDuration>,
+    /// Audit events that wait to be written.
+    pub audit_waiting: usize,
+    /// How long the oldest audit event has waited for its place in the chain.
+    pub audit_lag: Duration,
     /// The hashing threads.
     pub hashing: HashingFigures,
+    /// The limits, each by itself.
+    pub limits: [LimitFigures; 7],
+    /// How many keys of limits are counted in memory.
+    pub limit_keys_in_memory: usize,
+    /// How many places of limits were taken in memory because the store did not answer.
+    pub limits_without_store: u64,
 }
 
 impl Flows {
@@ -32,7 +43,12 @@ impl Flows {
             revocations: self.revocations.len(),
             cached_tokens: self.token_cache.len(),
             signing_key_age: self.signing_key_age(),
+            audit_waiting: self.recorder.waiting(),
+            audit_lag: Duration::from_millis(self.audit_lag.load(Ordering::Relaxed)),
             hashing: self.hashing.figures(),
+            limits: self.limiter.tallies.figures(),
+            limit_keys_in_memory: self.limiter.keys_in_memory(),
+            limits_without_store: self.limiter.without_store(),
         }
     }
 

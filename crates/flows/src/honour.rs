@@ -139,12 +139,17 @@ impl Flows {
     pub(crate) fn honour(&self, announcements: &[Announcement]) {
         for announcement in announcements {
             let until = announcement.expires_at.as_second();
+            let event = announcement.event.map(|event| event.0);
             match announcement.subject {
-                Subject::Session(id) => self.revocations.end_session(id.0, until),
+                Subject::Session(id) => self.revocations.end_session(id.0, until, event),
                 Subject::User { id, not_before } => {
-                    let not_before = not_before.as_second();
-                    self.revocations.end_user(id.0, not_before, until);
+                    let not_before = not_before.as_millisecond();
+                    self.revocations.end_user(id.0, not_before, until, event);
                     self.user_cache.forget(id);
+                }
+                Subject::Everybody { not_before } => {
+                    let not_before = not_before.as_millisecond();
+                    self.revocations.end_everybody(not_before, until, event);
                 }
                 Subject::UserChanged(id) => self.user_cache.forget(id),
                 Subject::KeysChanged => {}
@@ -196,6 +201,7 @@ mod tests {
             announcement: Announcement {
                 subject: Subject::Session(SessionId::new([seq as u8; 16])),
                 expires_at: Timestamp::MAX,
+                event: None,
             },
         }
     }

@@ -3,10 +3,9 @@
 use countersign_domain::rotation::later;
 use countersign_store::Purge;
 use jiff::{SignedDuration, Timestamp};
-use uuid::Builder;
 
+use crate::Flows;
 use crate::fault::Fault;
-use crate::{Flows, random};
 
 const LEASE: &str = "housekeeping";
 
@@ -32,9 +31,7 @@ impl Flows {
     /// Removes what is long over, if no other instance is at it, and answers how many rows. The
     /// server calls this every minute.
     pub async fn sweep(&self) -> Result<usize, Fault> {
-        let holder = *self
-            .instance
-            .get_or_init(|| Builder::from_random_bytes(random::bytes(&*self.random)).into_uuid());
+        let holder = self.holder();
         let now = self.clock.now();
         let until = later(now, LEASE_LASTS);
         if !self.store.take_lease(LEASE, holder, now, until).await? {
@@ -53,6 +50,10 @@ impl Flows {
                     break;
                 }
             }
+        }
+        if let Some(kept) = self.policy.audit_retention {
+            let before = now.checked_sub(kept).unwrap_or(Timestamp::MIN);
+            removed += self.cut_audit(before, BATCHES).await?;
         }
         Ok(removed)
     }

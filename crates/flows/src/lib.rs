@@ -6,6 +6,7 @@
 //! operator is for others.
 
 mod access;
+mod audit;
 mod authenticate_password;
 mod caller;
 pub mod clock;
@@ -35,20 +36,24 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_domain::EventId;
+use countersign_domain::audit::Ink;
 use countersign_domain::device_token::DeviceKey;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::rotation::RotationPolicy;
 use countersign_store::Store;
 use countersign_token::{Algorithm, RevocationSet, TokenCache, Verifier};
 use jiff::{SignedDuration, Timestamp};
+use quick_cache::sync::Cache;
 
 pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
+pub use audit::{Event, EventFilter, Explained, Trace, Verified, VerifyError};
 pub use caller::Caller;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
 pub use figures::Figures;
 pub use honour::Readiness;
-pub use limits::{Counted, Counting, LimitPolicy, Limited, Standing};
+pub use limits::{Counted, Counting, LimitFigures, LimitPolicy, Limited, Standing};
 pub use login::{Login, LoginError, SignedIn};
 pub use logout::{LogoutError, LogoutScope};
 pub use manage_keys::Rotation;
@@ -83,6 +88,10 @@ pub struct Policy {
     pub session_lifetime: SignedDuration,
     /// How often things may be tried.
     pub limits: LimitPolicy,
+    /// For how long events of the audit log are kept; `None`: for ever.
+    pub audit_retention: Option<SignedDuration>,
+    /// Whether every refresh leaves an event.
+    pub audit_refreshes: bool,
 }
 
 /// All use cases, over one store. Made by [`Flows::open`]; shared behind an `Arc`.
@@ -96,6 +105,16 @@ pub struct Flows {
     device_key: DeviceKey,
     limiter: limits::Limiter,
     seal: keys::Seal,
+    ink: Arc<Ink>,
+    recorder: audit::Recorder,
+    /// Until when this instance gives events their places in the chain.
+    audit_lease: tokio::sync::Mutex<Option<Timestamp>>,
+    /// How long the oldest event has waited for its place, in milliseconds, when that was last looked at.
+    audit_lag: AtomicU64,
+    /// The furthest end of the chain that this process has seen.
+    audit_sealed: AtomicU64,
+    /// Sessions whose expiry was recorded a short while ago.
+    expiries: Cache<EventId, ()>,
     hs256: Option<keys::SigningSecret>,
     keys: ArcSwap<KeyRing>,
     verifier: Verifier,
@@ -131,6 +150,12 @@ impl Flows {
         let millis = u64::try_from(self.clock.now().as_millisecond()).unwrap_or(0);
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &random);
         id.into_uuid().to_string()
+    }
+
+    /// Tells this instance from others.
+    pub(crate) fn holder(&self) -> uuid::Uuid {
+        let new = || uuid::Builder::from_random_bytes(random::bytes(&*self.random)).into_uuid();
+        *self.instance.get_or_init(new)
     }
 
     /// The public keys as a JWK set (RFC 7517), as JSON text. Empty under HS256.

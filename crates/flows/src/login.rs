@@ -1,10 +1,11 @@
-use countersign_domain::SessionId;
-use countersign_domain::device_token::{DeviceId, DeviceToken};
+use countersign_domain::audit::{By, Kind};
+use countersign_domain::device_token::{DeviceToken, KnownDevice};
 use countersign_domain::email::Email;
 use countersign_domain::limits::Return;
 use countersign_domain::password::PresentedPassword;
 use countersign_domain::rotation::later;
-use countersign_store::{NewSession, Opened, SignInProof};
+use countersign_domain::{SessionId, UserId};
+use countersign_store::{Actor, NewSession, Opened, SignInProof};
 
 use crate::access::Tokens;
 use crate::authenticate_password::Proven;
@@ -54,14 +55,24 @@ impl Flows {
     /// Signs a user in: proves the password, opens a session and signs its tokens. Only wrong passwords
     /// count; so a limit says how often somebody may be wrong.
     pub async fn login(&self, login: &Login, caller: &Caller) -> Counted<SignedIn, LoginError> {
+        // Before anything is counted or looked up: a flood shall cost the store nothing.
+        if let Err(overloaded) = self.hashing.admit(caller.block()) {
+            return Counted {
+                outcome: Err(Fault::from(overloaded).into()),
+                standing: None,
+            };
+        }
         let device = self.known_device(login, caller).await;
         let limits = self.limit_sign_in(&login.email, device, caller);
         self.counted(
             limits,
+            caller,
             self.try_login(login, device, caller),
             |outcome| match outcome {
                 Ok(_) | Err(LoginError::AccountDisabled) => Effect::GiveBack(Return::Right),
-                Err(LoginError::InvalidCredentials) => Effect::Counts,
+                Err(LoginError::InvalidCredentials | LoginError::Fault(Fault::Unrecorded(_))) => {
+                    Effect::Counts
+                }
                 Err(LoginError::Fault(_)) => Effect::GiveBack(Return::Unused),
             },
         )
@@ -70,7 +81,7 @@ impl Flows {
 
     /// The device, if it is known for the account that is signed in to. Asks the store for the
     /// token's own user only, so that nothing about the account that was typed shows in the time that this takes.
-    async fn known_device(&self, login: &Login, caller: &Caller) -> Option<DeviceId> {
+    async fn known_device(&self, login: &Login, caller: &Caller) -> Option<KnownDevice> {
         let presented = caller.device.as_deref()?;
         let device = self.device_key.open(presented, self.clock.now())?;
         let credentials = self.store.credentials(device.user).await.ok()??;
@@ -79,15 +90,16 @@ impl Flows {
         let current = self
             .device_key
             .is_current(&device, &credentials.password_hash?);
-        (current && own.key() == typed.key()).then_some(device.id)
+        (current && own.key() == typed.key()).then_some(device)
     }
 
     async fn try_login(
         &self,
         login: &Login,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Result<SignedIn, LoginError> {
+        let mut about = None;
         for _ in 0..ATTEMPTS {
             let credentials = match Email::parse(&login.email) {
                 Ok(email) => self
@@ -97,20 +109,39 @@ impl Flows {
                     .map_err(Fault::from)?,
                 Err(_) => None,
             };
+            let user = credentials.as_ref().map(|credentials| credentials.user.id);
+            about = user;
             let Some(proven) = self
                 .prove_password(&login.password, caller.block(), credentials)
                 .await?
             else {
+                self.record_failed(user, "invalid_credentials", caller)
+                    .await?;
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {
+                self.record_failed(user, "account_disabled", caller).await?;
                 return Err(LoginError::AccountDisabled);
             }
             if let Some(signed_in) = self.open_session(login, proven, device, caller).await? {
                 return Ok(signed_in);
             }
         }
+        self.record_failed(about, "credentials_changed", caller)
+            .await?;
         Err(LoginError::InvalidCredentials)
+    }
+
+    /// What was typed as the address is not recorded: people type passwords there by mistake.
+    async fn record_failed(
+        &self,
+        user: Option<UserId>,
+        reason: &'static str,
+        caller: &Caller,
+    ) -> Result<(), Fault> {
+        let mut draft = self.draft(Kind::LoginFailed, By::Anybody, caller, self.clock.now());
+        (draft.user, draft.reason) = (user, Some(reason));
+        self.record_refusal(draft).await
     }
 
     /// `None`: the credentials changed since they were read.
@@ -118,7 +149,7 @@ impl Flows {
         &self,
         login: &Login,
         proven: Proven,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Result<Option<SignedIn>, Fault> {
         let user = proven.credentials.user;
@@ -132,7 +163,13 @@ impl Flows {
             }
             false => None,
         };
-        let now = self.clock.now();
+        let mut act = self.act(Kind::LoginSucceeded, By::Subject, Actor::Trusted, caller);
+        if device.is_some() {
+            act.draft
+                .details
+                .insert("known_device".to_owned(), true.into());
+        }
+        let now = act.now;
         let mint = self.mint(now)?;
         let expires_at = later(now, self.policy.session_lifetime);
         let session = NewSession {
@@ -144,25 +181,22 @@ impl Flows {
             user_agent: caller.user_agent.clone(),
             amr: vec!["pwd".to_owned()],
         };
-        let until = self.tokens_until(now);
         let proof = SignInProof {
             password_hash: proven.password_hash,
             rehash,
         };
-        match self
-            .store
-            .open_session(&session, &proof, now, until)
-            .await?
-        {
-            Opened::Opened(session, announcements) => {
+        match self.store.open_session(&session, &proof, &act).await? {
+            // As it is stored now: what was read before the hash may have changed meanwhile.
+            Opened::Opened(session, user, announcements) => {
                 self.honour(&announcements);
-                let device = device.unwrap_or_else(|| self.device_key.new_id(session.id));
+                let known = device.map(|device| device.id);
+                let device = known.unwrap_or_else(|| self.device_key.new_id(session.id));
                 let hash = match &proof.rehash {
                     Some(rehash) => rehash.as_str(),
                     None => proof.password_hash.as_str(),
                 };
                 Ok(Some(SignedIn {
-                    tokens: mint.tokens(&session, &user)?,
+                    tokens: mint.tokens(&session, &user, act.event())?,
                     device: self.device_key.issue(user.id, device, hash, now),
                 }))
             }

@@ -1,9 +1,11 @@
 use countersign_domain::SessionId;
+use countersign_domain::audit::Kind;
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Dead, Decision, EndReason, decide};
-use countersign_store::{Actor, Ended, Scope, Session};
+use countersign_store::{Act, Actor, Ended, Scope, Session};
 
 use crate::access::Authenticated;
+use crate::audit::Trace;
 use crate::fault::Fault;
 use crate::refresh::RefreshError;
 use crate::{Caller, Flows};
@@ -24,14 +26,10 @@ pub enum LogoutScope {
 #[derive(Debug)]
 pub enum LogoutError {
     /// The access token's session has ended already.
-    SessionEnded,
-    /// The refresh token's session is over, so it is not worth the user's other sessions.
-    SessionOver(Dead),
-    /// The refresh token is not one of ours.
-    InvalidRefreshToken,
-    /// The refresh token had been used before, which ended its own session; it is not worth the
-    /// user's other sessions.
-    RefreshTokenReused,
+    SessionEnded(Trace),
+    /// The refresh token is one that a refresh would refuse, so it is not worth the user's other
+    /// sessions.
+    RefreshToken(RefreshError),
     /// Something failed on the way.
     Fault(Fault),
 }
@@ -45,23 +43,24 @@ impl From<Fault> for LogoutError {
 impl Flows {
     /// Signs out by access token. When this returns, no token of an ended session works here; on
     /// other instances within a second.
-    pub async fn logout(&self, who: &Authenticated, scope: LogoutScope) -> Result<(), LogoutError> {
-        let now = self.clock.now();
-        let until = self.tokens_until(now);
+    pub async fn logout(
+        &self,
+        who: &Authenticated,
+        scope: LogoutScope,
+        caller: &Caller,
+    ) -> Result<(), LogoutError> {
         let (user, session) = (who.user(), who.session());
-        let actor = Actor::Session(session);
+        let act = self.sign_out(session, scope, caller);
         let ended = match beyond(scope, session) {
             None => {
                 let reason = EndReason::Logout;
                 self.store
-                    .end_session(session, Some(user), reason, actor, now, until)
+                    .end_session(session, Some(user), reason, &act)
                     .await
             }
             Some(scope) => {
                 let reason = EndReason::LogoutAll;
-                self.store
-                    .end_sessions(user, scope, reason, actor, now, until)
-                    .await
+                self.store.end_sessions(user, scope, reason, &act).await
             }
         };
         match ended.map_err(Fault::from)? {
@@ -69,7 +68,9 @@ impl Flows {
                 self.honour(&announcements);
                 Ok(())
             }
-            Ended::NotFound | Ended::ActorEnded => Err(LogoutError::SessionEnded),
+            Ended::NotFound | Ended::ActorEnded => {
+                Err(LogoutError::SessionEnded(self.trace(session).await?))
+            }
         }
     }
 
@@ -85,9 +86,9 @@ impl Flows {
         let presented = self
             .refresh_key
             .open(token)
-            .ok_or(LogoutError::InvalidRefreshToken)?;
+            .ok_or(LogoutError::RefreshToken(RefreshError::Invalid(None)))?;
         let Some(beyond) = beyond(scope, presented.session) else {
-            return self.end_own_session(presented).await;
+            return self.end_own_session(presented, caller).await;
         };
         let session = self.store.session(presented.session).await;
         let Some(session) = session.map_err(Fault::from)? else {
@@ -100,46 +101,75 @@ impl Flows {
             &self.policy.rotation,
         ) {
             Decision::Rotate { .. } | Decision::Repeat { .. } => {
-                self.end_many(&session, beyond).await
+                self.end_many(&session, scope, beyond, caller).await
             }
             // A retry of what ended this session along with the others.
             Decision::Dead(Dead::Ended(EndReason::LogoutAll)) => Ok(()),
-            Decision::Dead(dead) => Err(LogoutError::SessionOver(dead)),
+            Decision::Dead(dead) => {
+                let trace = Trace {
+                    session: session.id,
+                    event: session.ended_by,
+                };
+                let refused = self.refused(dead, session.user_id, trace, caller);
+                Err(LogoutError::RefreshToken(refused))
+            }
             // Reuse is found, announced and recorded in one place.
             Decision::Reuse => match self.try_refresh(token, caller).await {
                 Err(RefreshError::Fault(fault)) => Err(fault.into()),
-                _ => Err(LogoutError::RefreshTokenReused),
+                Err(refused) => Err(LogoutError::RefreshToken(refused)),
+                // It was found to be reused a moment ago, and generations only grow.
+                Ok(_) => Err(LogoutError::RefreshToken(RefreshError::Invalid(None))),
             },
         }
     }
 
-    async fn end_own_session(&self, presented: Presented) -> Result<(), LogoutError> {
-        let now = self.clock.now();
-        let until = self.tokens_until(now);
+    async fn end_own_session(
+        &self,
+        presented: Presented,
+        caller: &Caller,
+    ) -> Result<(), LogoutError> {
         let (id, reason) = (presented.session, EndReason::Logout);
-        let ending = self
-            .store
-            .end_session(id, None, reason, Actor::Trusted, now, until);
+        let mut act = self.sign_out(id, LogoutScope::Local, caller);
+        act.actor = Actor::Trusted;
+        let until = act.tokens_until;
+        let ending = self.store.end_session(id, None, reason, &act);
         if let Ended::Ended(announcements) = ending.await.map_err(Fault::from)? {
             self.honour(&announcements);
             // Also where a first try ended it whose answer, and honouring, was lost.
-            self.revocations.end_session(id.0, until.as_second());
+            let event = self.trace(id).await?.event.map(|event| event.0);
+            self.revocations.end_session(id.0, until.as_second(), event);
         }
         Ok(())
     }
 
-    async fn end_many(&self, session: &Session, scope: Scope) -> Result<(), LogoutError> {
-        let now = self.clock.now();
-        let until = self.tokens_until(now);
-        let (user, actor) = (session.user_id, Actor::Session(session.id));
-        let ending = self
-            .store
-            .end_sessions(user, scope, EndReason::LogoutAll, actor, now, until);
+    async fn end_many(
+        &self,
+        session: &Session,
+        scope: LogoutScope,
+        beyond: Scope,
+        caller: &Caller,
+    ) -> Result<(), LogoutError> {
+        let act = self.sign_out(session.id, scope, caller);
+        let (user, reason) = (session.user_id, EndReason::LogoutAll);
+        let ending = self.store.end_sessions(user, beyond, reason, &act);
         // An actor that has ended meanwhile ends nothing; its sign-out was the later of two.
         if let Ended::Ended(announcements) = ending.await.map_err(Fault::from)? {
             self.honour(&announcements);
         }
         Ok(())
+    }
+}
+
+impl Flows {
+    fn sign_out(&self, session: SessionId, scope: LogoutScope, caller: &Caller) -> Act {
+        let mut act = self.act_of(Kind::LoggedOut, session, caller);
+        let scope = match scope {
+            LogoutScope::Local => "local",
+            LogoutScope::Global => "global",
+            LogoutScope::Others => "others",
+        };
+        act.draft.details.insert("scope".to_owned(), scope.into());
+        act
     }
 }
 

@@ -1,10 +1,12 @@
+use countersign_domain::audit::Kind;
 use countersign_store::InstallKey;
 use countersign_token::Algorithm;
 use jiff::Timestamp;
 
-use crate::Flows;
 use crate::fault::Fault;
 use crate::keys::KeyView;
+use crate::open::note_key;
+use crate::{Caller, Flows};
 
 /// How to rotate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +14,8 @@ pub enum Rotation {
     /// The next key is published first and signs later; the old ones verify until their last
     /// token has expired. No client notices.
     Scheduled,
-    /// A private key may have leaked: the new key signs at once and every access token signed by an old
-    /// one is refused at once. Clients refresh and go on; sessions stay.
+    /// A private key may have leaked: the new key signs at once, every access token from before is refused at
+    /// once, and every session of everybody has ended: whoever could sign tokens could act as anybody.
     Emergency,
 }
 
@@ -26,7 +28,11 @@ impl Flows {
 
     /// Makes the next signing key, of the algorithm that is in use, and answers when it signs.
     /// Under HS256 the key is a setting: `None`, and in an emergency stored keys of an earlier algorithm are dropped.
-    pub async fn rotate_keys(&self, rotation: Rotation) -> Result<Option<Timestamp>, Fault> {
+    pub async fn rotate_keys(
+        &self,
+        rotation: Rotation,
+        caller: &Caller,
+    ) -> Result<Option<Timestamp>, Fault> {
         let now = self.clock.now();
         let (activates_at, others_expire_at) = self.key_schedule(now);
         let (how, signs_at) = match rotation {
@@ -44,7 +50,16 @@ impl Flows {
             Algorithm::Hs256 => None,
             algorithm => Some(self.new_key(algorithm)?),
         };
-        self.store.install_key(key.as_ref(), how, now).await?;
+        let kind = match rotation {
+            Rotation::Scheduled => Kind::KeyRotated,
+            Rotation::Emergency => Kind::KeyEmergency,
+        };
+        let mut act = self.act_for(kind, caller);
+        if let Some(key) = &key {
+            note_key(&mut act, key);
+        }
+        let announcements = self.store.install_key(key.as_ref(), how, &act).await?;
+        self.honour(&announcements.unwrap_or_default());
         self.reload_keys(now).await?;
         Ok(key.map(|_| signs_at))
     }

@@ -3,13 +3,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use countersign_domain::audit::{Ink, Kind};
 use countersign_domain::device_token::DeviceKey;
 use countersign_domain::refresh_token::RefreshKey;
 use countersign_domain::root_secret::{Purpose, RootSecret};
-use countersign_store::{InstallKey, KeyRecord, NewKey, Store};
+use countersign_store::{Act, InstallKey, KeyRecord, NewKey, Store};
 use countersign_token::{Algorithm, Expectations, RevocationSet, SigningKey, TokenCache, Verifier};
 use jiff::{SignedDuration, Timestamp};
+use quick_cache::sync::Cache;
 
+use crate::audit::Recorder;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::hashing::{HashPool, PoolSettings};
@@ -17,13 +20,16 @@ use crate::keys::{KeyRing, Seal, SigningSecret, generate};
 use crate::limits::Limiter;
 use crate::random::Random;
 use crate::user_cache::UserCache;
-use crate::{Flows, LEEWAY, Policy};
+use crate::{Caller, Flows, LEEWAY, Policy};
 
 /// How many verified tokens are kept: about 1 KiB each.
 const TOKEN_CACHE: usize = 8 * 1024;
 
 /// How many users are kept in memory: about 0.5 KiB each.
 const USER_CACHE: usize = 8 * 1024;
+
+/// How many sessions are remembered whose expiry was recorded.
+const EXPIRIES: usize = 4 * 1024;
 
 /// The secrets of an installation.
 #[derive(Debug)]
@@ -97,7 +103,14 @@ impl Flows {
             leeway_seconds: seconds(LEEWAY),
             max_lifetime_seconds: Some(seconds(policy.access_lifetime)),
         });
+        let ink = Arc::new(Ink::derive(&secrets.root));
         let flows = Self {
+            recorder: Recorder::start(Arc::clone(&store), Arc::clone(&ink)),
+            ink,
+            audit_lease: tokio::sync::Mutex::default(),
+            audit_lag: AtomicU64::new(0),
+            audit_sealed: AtomicU64::new(0),
+            expiries: Cache::new(EXPIRIES),
             store,
             clock,
             random,
@@ -141,7 +154,8 @@ impl Flows {
                     activates_at: now,
                     others_expire_at,
                 };
-                self.store.install_key(None, how, now).await?;
+                let act = self.act_for(Kind::KeyRotated, &Caller::server());
+                self.store.install_key(None, how, &act).await?;
             }
             return Ok(());
         }
@@ -154,9 +168,11 @@ impl Flows {
             others_expire_at,
         };
         let key = self.new_key(wanted)?;
+        let mut act = self.act_for(Kind::KeyMade, &Caller::server());
+        note_key(&mut act, &key);
         if self
             .store
-            .install_key(Some(&key), how, now)
+            .install_key(Some(&key), how, &act)
             .await?
             .is_some()
         {
@@ -199,6 +215,13 @@ impl Flows {
             now,
         )
     }
+}
+
+/// Which key an event is about.
+pub(crate) fn note_key(act: &mut Act, key: &NewKey) {
+    let details = &mut act.draft.details;
+    details.insert("kid".to_owned(), key.kid.clone().into());
+    details.insert("algorithm".to_owned(), key.algorithm.clone().into());
 }
 
 fn earlier(now: Timestamp, by: Duration) -> Timestamp {

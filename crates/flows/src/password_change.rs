@@ -1,7 +1,9 @@
+use countersign_domain::audit::Kind;
 use countersign_domain::limits::Return;
-use countersign_store::{Actor, PasswordSet, SetPassword};
+use countersign_store::{PasswordSet, SetPassword};
 
 use crate::access::Authenticated;
+use crate::audit::Trace;
 use crate::fault::{Fault, FieldError};
 use crate::limits::{Counted, Effect};
 use crate::users::check_password;
@@ -23,7 +25,7 @@ pub enum PasswordChangeError {
     /// The new one was not accepted.
     Invalid(Vec<FieldError>),
     /// The session has ended.
-    SessionEnded,
+    SessionEnded(Trace),
     /// Something failed on the way.
     Fault(Fault),
 }
@@ -42,13 +44,17 @@ impl Flows {
         change: &PasswordChange,
         caller: &Caller,
     ) -> Counted<(), PasswordChangeError> {
-        let limits = self.limit_password_again(who.session());
+        let limits = self.limit_password_again(who);
         self.counted(
             limits,
+            caller,
             self.try_change_password(who, change, caller),
             |outcome| match outcome {
                 Ok(()) => Effect::GiveBack(Return::Right),
-                Err(PasswordChangeError::WrongPassword) => Effect::Counts,
+                Err(
+                    PasswordChangeError::WrongPassword
+                    | PasswordChangeError::Fault(Fault::Unrecorded(_)),
+                ) => Effect::Counts,
                 Err(_) => Effect::GiveBack(Return::Unused),
             },
         )
@@ -74,15 +80,16 @@ impl Flows {
             .prove_password(&change.current, caller.block(), credentials)
             .await?
         else {
+            let (user, session) = (who.user(), who.session());
+            self.record_refused_password(user, session, caller).await?;
             return Err(PasswordChangeError::WrongPassword);
         };
         let set = SetPassword {
             expected: Some(proven.password_hash),
-            hash: self.users().hash(caller.block(), new).await?,
+            hash: self.users(caller).hash(caller.block(), new).await?,
         };
-        let now = self.clock.now();
-        let (actor, until) = (Actor::Session(who.session()), self.tokens_until(now));
-        let setting = self.store.set_password(who.user(), &set, actor, now, until);
+        let act = self.act_of(Kind::PasswordChanged, who.session(), caller);
+        let setting = self.store.set_password(who.user(), &set, &act);
         match setting.await.map_err(Fault::from)? {
             PasswordSet::Set(announcements) => {
                 self.honour(&announcements);
@@ -91,7 +98,8 @@ impl Flows {
             }
             PasswordSet::Conflict => Err(PasswordChangeError::WrongPassword),
             PasswordSet::NotFound | PasswordSet::ActorEnded => {
-                Err(PasswordChangeError::SessionEnded)
+                let trace = self.trace(who.session()).await?;
+                Err(PasswordChangeError::SessionEnded(trace))
             }
         }
     }

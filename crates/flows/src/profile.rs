@@ -1,11 +1,13 @@
 use std::sync::Arc;
 
-use countersign_store::{Actor, Patched, User, UserChange};
+use countersign_domain::audit::Kind;
+use countersign_store::{Patched, User, UserChange};
 
-use crate::Flows;
 use crate::access::Authenticated;
+use crate::audit::Trace;
 use crate::fault::{Fault, FieldError};
-use crate::users::check_name;
+use crate::users::{check_name, note_change};
+use crate::{Caller, Flows};
 
 /// What users may change about themselves.
 pub struct ProfilePatch {
@@ -19,7 +21,7 @@ pub enum ProfileError {
     /// Fields that were not accepted.
     Invalid(Vec<FieldError>),
     /// The session has ended, or its user is gone.
-    SessionEnded,
+    SessionEnded(Trace),
     /// Something failed on the way.
     Fault(Fault),
 }
@@ -33,9 +35,9 @@ impl From<Fault> for ProfileError {
 impl Flows {
     /// The signed-in user. Costs no query where the user is in memory.
     pub async fn profile(&self, who: &Authenticated) -> Result<Arc<User>, ProfileError> {
-        match self.users().get(who.user()).await.map_err(Fault::from)? {
+        match self.user(who.user()).await.map_err(Fault::from)? {
             Some(user) if user.disabled_at.is_none() => Ok(user),
-            _ => Err(ProfileError::SessionEnded),
+            _ => Err(ProfileError::SessionEnded(self.trace(who.session()).await?)),
         }
     }
 
@@ -44,6 +46,7 @@ impl Flows {
         &self,
         who: &Authenticated,
         patch: ProfilePatch,
+        caller: &Caller,
     ) -> Result<User, ProfileError> {
         let mut errors = Vec::new();
         let name = patch
@@ -56,10 +59,11 @@ impl Flows {
             name,
             ..UserChange::default()
         };
-        let actor = Actor::Session(who.session());
-        match self.users().change(who.user(), &change, actor).await? {
+        let mut act = self.act_of(Kind::UserChanged, who.session(), caller);
+        note_change(&mut act, &change);
+        match self.change_user(who.user(), &change, &act).await? {
             Patched::Changed(user, _) => Ok(user),
-            _ => Err(ProfileError::SessionEnded),
+            _ => Err(ProfileError::SessionEnded(self.trace(who.session()).await?)),
         }
     }
 }

@@ -1,7 +1,12 @@
+use std::sync::Arc;
+
+use countersign_domain::UserId;
+use countersign_domain::audit::{By, Kind};
 use countersign_domain::rotation::{Dead, EndReason};
-use countersign_store::RefreshOutcome;
+use countersign_store::{Act, Actor, RefreshOutcome, Refreshed, StoreError};
 
 use crate::access::Tokens;
+use crate::audit::Trace;
 use crate::fault::Fault;
 use crate::limits::Counted;
 use crate::{Caller, Flows};
@@ -9,34 +14,34 @@ use crate::{Caller, Flows};
 /// Why a refresh token was refused.
 #[derive(Debug)]
 pub enum RefreshError {
-    /// It is not a token of ours, or its session is long gone.
-    Invalid,
+    /// It is not a token of ours, or its session is long gone: then it has a trace.
+    Invalid(Option<Trace>),
     /// The session was not used for too long, or has reached its greatest age.
-    Expired,
+    Expired(Trace),
     /// The session has been ended.
-    Revoked,
+    Revoked(Trace),
     /// The token had been used before, so somebody holds a copy; the session has been ended.
-    Reused,
+    Reused(Trace),
     /// Something failed on the way.
     Fault(Fault),
 }
 
-impl From<Dead> for RefreshError {
-    fn from(dead: Dead) -> Self {
-        match dead {
-            Dead::Expired => Self::Expired,
-            Dead::Ended(EndReason::Reuse) => Self::Reused,
-            Dead::Ended(_) => Self::Revoked,
-        }
+impl From<Fault> for RefreshError {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
 impl Flows {
     /// Exchanges a refresh token for its successor and a new access token.
-    pub async fn refresh(&self, token: &str, caller: &Caller) -> Counted<Tokens, RefreshError> {
-        match self.count_refresh(caller) {
+    pub async fn refresh(
+        self: &Arc<Self>,
+        token: &str,
+        caller: &Caller,
+    ) -> Counted<Tokens, RefreshError> {
+        match self.count_refresh(caller).await {
             Ok(standing) => Counted {
-                outcome: self.try_refresh(token, caller).await,
+                outcome: self.refresh_to_the_end(token, caller).await,
                 standing,
             },
             Err(limited) => Counted {
@@ -46,44 +51,105 @@ impl Flows {
         }
     }
 
+    /// Also where the client goes away meanwhile: what was done must be recorded.
+    async fn refresh_to_the_end(
+        self: &Arc<Self>,
+        token: &str,
+        caller: &Caller,
+    ) -> Result<Tokens, RefreshError> {
+        let flows = Arc::clone(self);
+        let (token, caller) = (token.to_owned(), caller.clone());
+        let done = tokio::spawn(async move { flows.try_refresh(&token, &caller).await });
+        done.await.unwrap_or_else(|error| {
+            let ended = StoreError::Unavailable(format!("a task ended early: {error}"));
+            Err(Fault::from(ended).into())
+        })
+    }
+
     pub(crate) async fn try_refresh(
         &self,
         token: &str,
         caller: &Caller,
     ) -> Result<Tokens, RefreshError> {
-        let presented = self.refresh_key.open(token).ok_or(RefreshError::Invalid)?;
-        let now = self.clock.now();
-        let mint = self.mint(now).map_err(RefreshError::Fault)?;
-        let outcome = self
-            .store
-            .refresh(
-                presented,
-                &self.policy.rotation,
-                now,
-                self.tokens_until(now),
-            )
-            .await
-            .map_err(|error| RefreshError::Fault(error.into()))?;
-        match outcome {
+        let presented = self
+            .refresh_key
+            .open(token)
+            .ok_or(RefreshError::Invalid(None))?;
+        self.recorder.has_room()?;
+        let mut act = self.act(Kind::ReuseDetected, By::Anybody, Actor::Trusted, caller);
+        let session = presented.session;
+        act.draft.session = Some(session);
+        let mint = self.mint(act.now)?;
+        let policy = &self.policy.rotation;
+        let outcome = self.store.refresh(presented, policy, &act).await;
+        match outcome.map_err(Fault::from)? {
             RefreshOutcome::Refreshed(refreshed) => {
-                let tokens = mint.tokens(&refreshed.session, &refreshed.user);
+                let tokens = mint.tokens(&refreshed.session, &refreshed.user, act.event())?;
                 let repeated = !refreshed.rotated;
-                tokens
-                    .map(|tokens| Tokens { repeated, ..tokens })
-                    .map_err(RefreshError::Fault)
+                self.record_refresh(act, &refreshed);
+                Ok(Tokens { repeated, ..tokens })
             }
             RefreshOutcome::Reused {
                 user_id,
+                event,
                 announcements,
             } => {
                 self.honour(&announcements);
-                let session = presented.session;
                 let request_id = &caller.request_id;
                 tracing::warn!(user = %user_id, %session, request_id, "refresh token reused; session ended");
-                Err(RefreshError::Reused)
+                Err(RefreshError::Reused(Trace { session, event }))
             }
-            RefreshOutcome::Dead(dead) => Err(dead.into()),
-            RefreshOutcome::Unknown => Err(RefreshError::Invalid),
+            RefreshOutcome::Dead {
+                dead,
+                user_id,
+                event,
+            } => Err(self.refused(dead, user_id, Trace { session, event }, caller)),
+            RefreshOutcome::Unknown => {
+                let event = self.end_of(session).await?;
+                Err(RefreshError::Invalid(Some(Trace { session, event })))
+            }
+        }
+    }
+
+    /// Of an expired session that is the expiry, which is recorded now.
+    pub(crate) fn refused(
+        &self,
+        dead: Dead,
+        user: UserId,
+        trace: Trace,
+        caller: &Caller,
+    ) -> RefreshError {
+        match dead {
+            Dead::Expired => RefreshError::Expired(Trace {
+                event: Some(self.record_expiry(user, trace.session, caller)),
+                ..trace
+            }),
+            Dead::Ended(EndReason::Reuse) => RefreshError::Reused(trace),
+            Dead::Ended(_) => RefreshError::Revoked(trace),
+        }
+    }
+
+    /// The event that is nearly always meant when a token is looked up: it has the id of the access token.
+    fn record_refresh(&self, act: Act, refreshed: &Refreshed) {
+        if !self.policy.audit_refreshes {
+            return;
+        }
+        let mut draft = act.draft;
+        draft.kind = Kind::TokenRefreshed;
+        draft.by = By::Subject;
+        draft.user = Some(refreshed.user.id);
+        draft.reason = match (refreshed.rotated, refreshed.adopted) {
+            (false, _) => Some("repeated"),
+            (true, true) => Some("adopted"),
+            (true, false) => None,
+        };
+        let generation = refreshed.session.state.generation;
+        draft
+            .details
+            .insert("generation".to_owned(), generation.into());
+        // There was room a moment ago, and the refresh cannot be undone.
+        if self.recorder.record_soon(draft).is_err() {
+            tracing::error!("a refresh was not recorded: too many audit events wait to be written");
         }
     }
 }

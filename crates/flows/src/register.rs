@@ -44,6 +44,7 @@ impl Flows {
         let limits = self.limit_registration(caller);
         self.counted(
             limits,
+            caller,
             self.try_register(registration, caller),
             |outcome| match outcome {
                 Ok(_) | Err(RegistrationError::EmailTaken) => Effect::Counts,
@@ -68,7 +69,7 @@ impl Flows {
             from: caller.block(),
         };
         let user = self
-            .users()
+            .users(caller)
             .create(new)
             .await
             .map_err(|error| match error {

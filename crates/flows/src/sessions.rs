@@ -1,11 +1,13 @@
+use countersign_domain::audit::Kind;
 use countersign_domain::rotation::EndReason;
 use countersign_domain::{SessionId, UserId};
-use countersign_store::{Actor, Ended, Session};
+use countersign_store::{Ended, Session};
 use jiff::Timestamp;
 
-use crate::Flows;
 use crate::access::Authenticated;
+use crate::audit::Trace;
 use crate::fault::Fault;
+use crate::{Caller, Flows};
 
 /// One page of a list.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ pub enum SessionError {
     /// The user has no such session.
     NotFound,
     /// The acting session has ended.
-    SessionEnded,
+    SessionEnded(Trace),
     /// Something failed on the way.
     Fault(Fault),
 }
@@ -57,34 +59,39 @@ impl Flows {
         &self,
         who: &Authenticated,
         id: SessionId,
+        caller: &Caller,
     ) -> Result<(), SessionError> {
-        let now = self.clock.now();
-        let until = self.tokens_until(now);
-        let (owner, actor) = (Some(who.user()), Actor::Session(who.session()));
-        let ending = self
-            .store
-            .end_session(id, owner, EndReason::Revoked, actor, now, until);
-        self.ended(ending.await.map_err(Fault::from)?)
+        let act = self.act_of(Kind::SessionRevoked, who.session(), caller);
+        let (owner, reason) = (Some(who.user()), EndReason::Revoked);
+        let ending = self.store.end_session(id, owner, reason, &act);
+        match self.ended(ending.await.map_err(Fault::from)?) {
+            Some(result) => result,
+            None => Err(SessionError::SessionEnded(self.trace(who.session()).await?)),
+        }
     }
 
     /// Ends any session, for operators.
-    pub async fn end_any_session(&self, id: SessionId) -> Result<(), SessionError> {
-        let now = self.clock.now();
-        let until = self.tokens_until(now);
-        let ending =
-            self.store
-                .end_session(id, None, EndReason::Operator, Actor::Trusted, now, until);
-        self.ended(ending.await.map_err(Fault::from)?)
+    pub async fn end_any_session(
+        &self,
+        id: SessionId,
+        caller: &Caller,
+    ) -> Result<(), SessionError> {
+        let act = self.act_for(Kind::SessionRevoked, caller);
+        let ending = self.store.end_session(id, None, EndReason::Operator, &act);
+        let ended = self.ended(ending.await.map_err(Fault::from)?);
+        // No session acts here that could have ended.
+        ended.unwrap_or(Err(SessionError::NotFound))
     }
 
-    fn ended(&self, ended: Ended) -> Result<(), SessionError> {
+    /// `None`: the acting session has ended.
+    fn ended(&self, ended: Ended) -> Option<Result<(), SessionError>> {
         match ended {
             Ended::Ended(announcements) => {
                 self.honour(&announcements);
-                Ok(())
+                Some(Ok(()))
             }
-            Ended::NotFound => Err(SessionError::NotFound),
-            Ended::ActorEnded => Err(SessionError::SessionEnded),
+            Ended::NotFound => Some(Err(SessionError::NotFound)),
+            Ended::ActorEnded => None,
         }
     }
 }

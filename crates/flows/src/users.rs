@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use countersign_domain::UserId;
 use countersign_domain::address::AddressBlock;
+use countersign_domain::audit::{By, Kind, Salt};
 use countersign_domain::email::Email;
 use countersign_domain::password::{NewPassword, PasswordHash, PasswordIssue};
 use countersign_domain::rotation::EndReason;
 use countersign_store::{
-    Actor, Created, Deleted, Ended, NewUser, PasswordSet, Patched, Scope, SetPassword, StoreError,
-    User, UserChange,
+    Act, Actor, Announcement, Created, Deleted, Ended, NewUser, PasswordSet, Patched, Scope,
+    SetPassword, StoreError, Subject, User, UserChange,
 };
 
 use crate::fault::{Fault, FieldError};
-use crate::{Flows, random};
+use crate::{Caller, Flows, random};
 
 /// The longest display name, in characters.
 pub(crate) const MAX_NAME: usize = 200;
@@ -65,22 +66,46 @@ pub enum UpdateUserError {
     Fault(#[from] Fault),
 }
 
-/// Users, as [`Flows::users`] gives them out. Operators' calls act with full rights.
-pub struct UserService<'a>(&'a Flows);
+/// Users, as [`Flows::users`] gives them out. Calls act with full rights.
+pub struct UserService<'a>(&'a Flows, &'a Caller);
 
 impl Flows {
-    /// The user service.
-    pub fn users(&self) -> UserService<'_> {
-        UserService(self)
+    /// The user service, for somebody: an operator, or a caller who registers.
+    pub fn users<'a>(&'a self, caller: &'a Caller) -> UserService<'a> {
+        UserService(self, caller)
+    }
+
+    /// The user with this id. From memory where possible: what is in memory is at most as old as
+    /// the last announcement that this instance has followed.
+    pub(crate) async fn user(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
+        let store = &self.store;
+        self.user_cache.get_or_load(id, || store.user(id)).await
+    }
+
+    pub(crate) async fn change_user(
+        &self,
+        id: UserId,
+        change: &UserChange,
+        act: &Act,
+    ) -> Result<Patched, Fault> {
+        let patched = self.store.change_user(id, change, act).await?;
+        if let Patched::Changed(_, announcements) = &patched {
+            self.honour(announcements);
+            let outdates = |one: &Announcement| matches!(one.subject, Subject::User { .. });
+            if change.roles.is_some() && announcements.iter().any(outdates) {
+                let mut later = act.clone();
+                later.now = self.clock.now();
+                self.honour(&self.store.outdate_tokens(id, &later).await?);
+            }
+        }
+        Ok(patched)
     }
 }
 
 impl UserService<'_> {
-    /// The user with this id. From memory where possible: what is in memory is at most as old as
-    /// the last announcement that this instance has followed.
+    /// The user with this id, as the store has it or this instance remembers.
     pub async fn get(&self, id: UserId) -> Result<Option<Arc<User>>, StoreError> {
-        let store = &self.0.store;
-        self.0.user_cache.get_or_load(id, || store.user(id)).await
+        self.0.user(id).await
     }
 
     /// The user with this e-mail address, however it is spelled. An address that cannot be one is
@@ -119,19 +144,23 @@ impl UserService<'_> {
             Some(password) => Some(self.hash(new.from, password).await?),
             None => None,
         };
-        let now = flows.clock.now();
+        let act = match &self.1.operator {
+            Some(_) => flows.act_for(Kind::UserCreated, self.1),
+            None => flows.act(Kind::UserRegistered, By::Anybody, Actor::Trusted, self.1),
+        };
         let user = NewUser {
-            id: UserId::new(now, random::bytes(&*flows.random)),
+            id: UserId::new(act.now, random::bytes(&*flows.random)),
             email: email.as_typed().to_owned(),
             email_key: email.key().clone(),
             password_hash,
             name,
             roles: new.roles,
             email_verified_at: None,
+            audit_salt: Salt(random::bytes(&*flows.random)),
         };
         match flows
             .store
-            .create_user(&user, now)
+            .create_user(&user, &act)
             .await
             .map_err(Fault::from)?
         {
@@ -150,7 +179,21 @@ impl UserService<'_> {
         if !errors.is_empty() {
             return Err(UpdateUserError::Invalid(errors));
         }
-        match self.change(id, &change, Actor::Trusted).await? {
+        let kind = match &change {
+            UserChange {
+                disabled: Some(true),
+                ..
+            } => Kind::UserDisabled,
+            UserChange {
+                disabled: Some(false),
+                ..
+            } => Kind::UserEnabled,
+            UserChange { roles: Some(_), .. } => Kind::RolesChanged,
+            _ => Kind::UserChanged,
+        };
+        let mut act = self.0.act_for(kind, self.1);
+        note_change(&mut act, &change);
+        match self.0.change_user(id, &change, &act).await? {
             Patched::Changed(user, _) => Ok(user),
             Patched::EmailTaken => Err(UpdateUserError::EmailTaken),
             Patched::NotFound | Patched::ActorEnded => Err(UpdateUserError::NotFound),
@@ -168,11 +211,8 @@ impl UserService<'_> {
             hash: self.hash(AddressBlock::None, password).await?,
         };
         let flows = self.0;
-        let now = flows.clock.now();
-        let until = flows.tokens_until(now);
-        let outcome = flows
-            .store
-            .set_password(id, &set, Actor::Trusted, now, until);
+        let act = flows.act_for(Kind::PasswordSet, self.1);
+        let outcome = flows.store.set_password(id, &set, &act);
         match outcome.await.map_err(Fault::from)? {
             PasswordSet::Set(announcements) => {
                 flows.honour(&announcements);
@@ -185,12 +225,9 @@ impl UserService<'_> {
     /// Ends every session of the user. Answers how many were live; `None`: no such user.
     pub async fn sign_out(&self, id: UserId) -> Result<Option<usize>, Fault> {
         let flows = self.0;
-        let now = flows.clock.now();
-        let until = flows.tokens_until(now);
+        let act = flows.act_for(Kind::SessionsRevoked, self.1);
         let (scope, reason) = (Scope::All, EndReason::Operator);
-        let ending = flows
-            .store
-            .end_sessions(id, scope, reason, Actor::Trusted, now, until);
+        let ending = flows.store.end_sessions(id, scope, reason, &act);
         match ending.await? {
             Ended::Ended(announcements) => {
                 flows.honour(&announcements);
@@ -203,37 +240,16 @@ impl UserService<'_> {
     /// Deletes a user with everything that belongs to it. `false`: no such user.
     pub async fn delete(&self, id: UserId) -> Result<bool, Fault> {
         let flows = self.0;
-        let now = flows.clock.now();
-        let until = flows.tokens_until(now);
-        let deleting = flows
-            .store
-            .delete_user(id, None, Actor::Trusted, now, until);
+        let act = flows.act_for(Kind::UserDeleted, self.1);
+        let deleting = flows.store.delete_user(id, None, &act);
         match deleting.await? {
             Deleted::Deleted(announcements) => {
                 flows.honour(&announcements);
+                flows.forget_addresses(id).await;
                 Ok(true)
             }
             _ => Ok(false),
         }
-    }
-
-    pub(crate) async fn change(
-        &self,
-        id: UserId,
-        change: &UserChange,
-        actor: Actor,
-    ) -> Result<Patched, Fault> {
-        let flows = self.0;
-        let now = flows.clock.now();
-        let until = flows.tokens_until(now);
-        let patched = flows
-            .store
-            .change_user(id, change, actor, now, until)
-            .await?;
-        if let Patched::Changed(_, announcements) = &patched {
-            flows.honour(announcements);
-        }
-        Ok(patched)
     }
 
     pub(crate) async fn hash(
@@ -243,6 +259,20 @@ impl UserService<'_> {
     ) -> Result<PasswordHash, Fault> {
         let salt = random::bytes(&*self.0.random);
         Ok(self.0.hashing.hash(from, password, salt).await?)
+    }
+}
+
+/// Says which fields a change is about; never what they hold.
+pub(crate) fn note_change(act: &mut Act, change: &UserChange) {
+    let fields = [
+        ("name", change.name.is_some()),
+        ("roles", change.roles.is_some()),
+        ("email", change.email.is_some()),
+    ];
+    let changed: Vec<_> = fields.into_iter().filter(|(_, changed)| *changed).collect();
+    if !changed.is_empty() {
+        let names: Vec<_> = changed.into_iter().map(|(name, _)| name).collect();
+        act.draft.details.insert("changed".to_owned(), names.into());
     }
 }
 

@@ -40,7 +40,7 @@ impl OptionalFromRequestParts<Edge> for Bearer {
 async fn count(parts: &mut Parts, edge: &Edge) -> Result<(), Problem> {
     let Ok(Context(caller)) = Context::from_request_parts(parts, edge).await;
     let Ok(standings) = Standings::from_request_parts(parts, edge).await;
-    match edge.flows.count_other(&caller) {
+    match edge.flows.count_other(&caller).await {
         Ok(standing) => {
             standings.note(standing);
             Ok(())

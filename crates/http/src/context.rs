@@ -45,6 +45,7 @@ impl FromRequestParts<Edge> for Context {
             request_id: request_id
                 .map(|id| id.as_str().to_owned())
                 .unwrap_or_default(),
+            operator: None,
         }))
     }
 }

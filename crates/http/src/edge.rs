@@ -14,7 +14,6 @@ use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Method, StatusCode};
-use prometheus_client::registry::Registry;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -22,7 +21,7 @@ use crate::client_address::TrustedProxies;
 use crate::context::RequestId;
 use crate::device::DEVICE;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
-use crate::sight::{End, Repeated, Sight};
+use crate::sight::{End, Outlets, Repeated, Sight};
 use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +46,12 @@ pub struct EdgeSettings {
     pub cors: CorsOrigins,
 }
 
+impl EdgeSettings {
+    fn secure(&self) -> bool {
+        self.issuer.starts_with("https:")
+    }
+}
+
 /// Which web pages may call this server from a browser.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CorsOrigins {
@@ -67,13 +72,14 @@ pub struct Edge {
 impl Edge {
     /// An edge for these use cases.
     pub fn new(flows: Arc<Flows>, settings: EdgeSettings) -> Self {
-        Self::with_registry(flows, settings, Registry::default())
+        Self::with_outlets(flows, settings, Outlets::default())
     }
 
-    /// An edge for these use cases that shows the figures of `registry` too.
-    pub fn with_registry(flows: Arc<Flows>, settings: EdgeSettings, registry: Registry) -> Self {
+    /// An edge for these use cases that shows itself there.
+    pub fn with_outlets(flows: Arc<Flows>, settings: EdgeSettings, outlets: Outlets) -> Self {
+        let secure = settings.secure();
         Self {
-            sight: Arc::new(Sight::new(Arc::clone(&flows), registry)),
+            sight: Arc::new(Sight::new(Arc::clone(&flows), outlets, secure)),
             flows,
             settings: Arc::new(settings),
         }
@@ -81,7 +87,7 @@ impl Edge {
 
     /// Whether clients reach this server by HTTPS.
     pub(crate) fn secure(&self) -> bool {
-        self.settings.issuer.starts_with("https:")
+        self.settings.secure()
     }
 
     /// Puts around `routes` what holds for all of them.

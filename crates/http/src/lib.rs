@@ -1,6 +1,7 @@
 //! The HTTP edge of Countersign: reads requests, calls one use case each, and puts the outcome
 //! into words. What the routes promise is in the OpenAPI document that [`openapi`] makes.
 
+mod admin;
 mod answers;
 mod bearer;
 mod body;
@@ -24,3 +25,4 @@ pub use edge::{CorsOrigins, Edge, EdgeSettings};
 pub use openapi::openapi;
 pub use routes::{operator_router, public_router};
 pub use serve::{Limits, PeerAddress, serve};
+pub use sight::{Outlets, RequestSpan, Spans, TraceParent};

@@ -40,6 +40,7 @@ const BEARER: &[&Kind] = &[
     &problem::MISSING_TOKEN,
     &problem::INVALID_TOKEN,
     &problem::TOKEN_EXPIRED,
+    &problem::TOKEN_OUTDATED,
     &problem::ACCESS_SESSION_REVOKED,
 ];
 
@@ -98,6 +99,12 @@ fn problems(operation: &str) -> Vec<&'static Kind> {
             &[&MALFORMED_REQUEST, &VALIDATION_FAILED],
         ],
         "end_session" => &[LIMITED, BEARER, STORE, &[&SESSION_NOT_FOUND]],
+        "audit_events" => &[
+            LIMITED,
+            BEARER,
+            STORE,
+            &[&FORBIDDEN, &MALFORMED_REQUEST, &VALIDATION_FAILED],
+        ],
         "readyz" => &[STORE],
         _ => &[],
     };
@@ -154,10 +161,11 @@ pub fn openapi() -> OpenApi {
 }
 
 /// In the order of a reader's interest.
-const TAGS: [&str; 6] = [
+const TAGS: [&str; 7] = [
     "Signing in",
     "Your account",
     "Your sessions",
+    "Administration",
     "For verifiers",
     "For operators",
     "This description",

@@ -3,7 +3,6 @@
 use axum::extract::FromRequestParts;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use countersign_domain::SessionId;
 use http::request::Parts;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -16,13 +15,13 @@ use crate::problem::Problem;
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
-/// Where a page of sessions begins: after this time and id.
-pub(crate) type SessionCursor = (Timestamp, SessionId);
+/// Where a page begins: after the item of this time and id.
+pub(crate) type Cursor = (Timestamp, Uuid);
 
 /// Which page is wanted.
 pub(crate) struct Paging {
     pub(crate) limit: u32,
-    pub(crate) after: Option<SessionCursor>,
+    pub(crate) after: Option<Cursor>,
 }
 
 impl FromRequestParts<Edge> for Paging {
@@ -55,20 +54,20 @@ impl FromFields for Paging {
 }
 
 /// A cursor for the client to hand back. It says nothing that the list does not.
-pub(crate) fn encode((time, id): SessionCursor) -> String {
+pub(crate) fn encode((time, id): Cursor) -> String {
     let mut bytes = [0; 24];
     bytes[..8].copy_from_slice(&time.as_microsecond().to_be_bytes());
-    bytes[8..].copy_from_slice(id.0.as_bytes());
+    bytes[8..].copy_from_slice(id.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode(text: &str) -> Option<SessionCursor> {
+fn decode(text: &str) -> Option<Cursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()?;
     let (time, id) = bytes.split_first_chunk::<8>()?;
-    // No session is older than 1970, and databases do not know all the years that could be asked for.
+    // Nothing is older than 1970, and databases do not know all the years that could be asked for.
     let micros = Some(i64::from_be_bytes(*time)).filter(|micros| *micros >= 0)?;
     let time = Timestamp::from_microsecond(micros).ok()?;
-    Some((time, SessionId(Uuid::from_slice(id).ok()?)))
+    Some((time, Uuid::from_slice(id).ok()?))
 }
 
 #[cfg(test)]
@@ -79,7 +78,7 @@ mod tests {
     fn cursors_come_back_as_they_went() {
         let cursor = (
             Timestamp::from_microsecond(1_800_000_000_123_456).unwrap(),
-            SessionId::new([7; 16]),
+            Uuid::from_bytes([7; 16]),
         );
         assert_eq!(decode(&encode(cursor)), Some(cursor));
         for text in ["", "x", "####", "AAAA", &"f".repeat(32), &"_".repeat(32)] {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use countersign_flows::{
     DeleteAccountError, Fault, FieldError, LoginError, LogoutError, PasswordChangeError,
-    ProfileError, RefreshError, RegistrationError, SessionError, TokenRefusal,
+    ProfileError, RefreshError, RegistrationError, SessionError, TokenRefusal, Trace,
 };
+use countersign_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -57,6 +58,7 @@ kinds! {
     MISSING_TOKEN 401 "missing_token" "invalid_request" TOKEN, "An access token is needed", "Send the access token as `Authorization: Bearer <token>`.";
     INVALID_TOKEN 401 "invalid_token" "invalid_token" TOKEN, "The access token is not valid", "It is malformed, was not issued by this server, or is not meant for it.";
     TOKEN_EXPIRED 401 "token_expired" "invalid_token" TOKEN, "The access token has expired", "Use the refresh token to get a new one.";
+    TOKEN_OUTDATED 401 "token_outdated" "invalid_token" TOKEN, "The access token is out of date", "What it says of its user has changed. Use the refresh token to get a new one.";
     ACCESS_SESSION_REVOKED 401 "session_revoked" "invalid_token" TOKEN, "The session has ended", "Its tokens no longer work. Sign in again.";
     INVALID_CREDENTIALS 401 "invalid_credentials" "invalid_grant" PASSWORD, "The e-mail address or the password is wrong", "There is no account with this e-mail address and password.";
     INVALID_REFRESH_TOKEN 401 "invalid_refresh_token" "invalid_grant" TOKEN, "The refresh token is not valid", "It was not issued by this server, or its session is long gone. Sign in again.";
@@ -66,6 +68,7 @@ kinds! {
     ACCOUNT_DISABLED 403 "account_disabled" "invalid_grant" NO, "The account is disabled", "An operator has disabled this account.";
     WRONG_CURRENT_PASSWORD 403 "invalid_credentials" "invalid_grant" NO, "The current password is wrong", "The password was not changed.";
     REAUTHENTICATION_REQUIRED 403 "reauthentication_required" "invalid_grant" NO, "The password is needed once more", "Send the account's right `password` to delete it.";
+    FORBIDDEN 403 "forbidden" "unauthorized_client" NO, "You may not do this", "It needs the role `admin`.";
     NOT_FOUND 404 "not_found" "invalid_request" NO, "There is nothing here", "No route has this path.";
     SESSION_NOT_FOUND 404 "session_not_found" "invalid_request" NO, "There is no such session", "None of your sessions has this id.";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "invalid_request" NO, "The method is not allowed here", "`Allow` lists those that are.";
@@ -129,6 +132,15 @@ impl Problem {
     pub(crate) fn with(mut self, member: &str, value: Value) -> Self {
         self.extra.insert(member.to_owned(), value);
         self
+    }
+
+    /// Says what a refused token was, so that `countersign session explain` can tell why.
+    fn trace(self, trace: Trace) -> Self {
+        let problem = self.with("session_id", trace.session.to_string().into());
+        match trace.event {
+            Some(event) => problem.with("event_id", event.to_string().into()),
+            None => problem,
+        }
     }
 
     pub(crate) fn retry_after(self, after: Duration) -> Self {
@@ -307,11 +319,10 @@ impl From<Fault> for Problem {
             Fault::Limited(limited) => {
                 Self::from(&RATE_LIMITED).retry_after(limited.standing.reset)
             }
-            Fault::Store(countersign_store::StoreError::Unavailable(reason)) => {
-                Self::from(&UNAVAILABLE)
-                    .retry_after(STORE_RETRY)
-                    .because(reason)
-            }
+            Fault::Store(StoreError::Unavailable(reason))
+            | Fault::Unrecorded(StoreError::Unavailable(reason)) => Self::from(&UNAVAILABLE)
+                .retry_after(STORE_RETRY)
+                .because(reason),
             fault => Self::from(&INTERNAL).because(fault),
         }
     }
@@ -324,8 +335,9 @@ impl From<TokenRefusal> for Problem {
                 tracing::debug!(%reason, "access token refused");
                 Self::from(&INVALID_TOKEN)
             }
-            TokenRefusal::Expired => Self::from(&TOKEN_EXPIRED),
-            TokenRefusal::Revoked => Self::from(&ACCESS_SESSION_REVOKED),
+            TokenRefusal::Expired(trace) => Self::from(&TOKEN_EXPIRED).trace(trace),
+            TokenRefusal::Revoked(trace) => Self::from(&ACCESS_SESSION_REVOKED).trace(trace),
+            TokenRefusal::Outdated(trace) => Self::from(&TOKEN_OUTDATED).trace(trace),
         }
     }
 }
@@ -353,10 +365,11 @@ impl From<LoginError> for Problem {
 impl From<RefreshError> for Problem {
     fn from(error: RefreshError) -> Self {
         match error {
-            RefreshError::Invalid => Self::from(&INVALID_REFRESH_TOKEN),
-            RefreshError::Expired => Self::from(&SESSION_EXPIRED),
-            RefreshError::Revoked => Self::from(&SESSION_REVOKED),
-            RefreshError::Reused => Self::from(&REFRESH_TOKEN_REUSED),
+            RefreshError::Invalid(None) => Self::from(&INVALID_REFRESH_TOKEN),
+            RefreshError::Invalid(Some(trace)) => Self::from(&INVALID_REFRESH_TOKEN).trace(trace),
+            RefreshError::Expired(trace) => Self::from(&SESSION_EXPIRED).trace(trace),
+            RefreshError::Revoked(trace) => Self::from(&SESSION_REVOKED).trace(trace),
+            RefreshError::Reused(trace) => Self::from(&REFRESH_TOKEN_REUSED).trace(trace),
             RefreshError::Fault(fault) => fault.into(),
         }
     }
@@ -365,10 +378,8 @@ impl From<RefreshError> for Problem {
 impl From<LogoutError> for Problem {
     fn from(error: LogoutError) -> Self {
         match error {
-            LogoutError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
-            LogoutError::SessionOver(dead) => RefreshError::from(dead).into(),
-            LogoutError::InvalidRefreshToken => Self::from(&INVALID_REFRESH_TOKEN),
-            LogoutError::RefreshTokenReused => Self::from(&REFRESH_TOKEN_REUSED),
+            LogoutError::SessionEnded(trace) => Self::from(&ACCESS_SESSION_REVOKED).trace(trace),
+            LogoutError::RefreshToken(refused) => refused.into(),
             LogoutError::Fault(fault) => fault.into(),
         }
     }
@@ -378,7 +389,7 @@ impl From<ProfileError> for Problem {
     fn from(error: ProfileError) -> Self {
         match error {
             ProfileError::Invalid(errors) => Self::fields(errors),
-            ProfileError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
+            ProfileError::SessionEnded(trace) => Self::from(&ACCESS_SESSION_REVOKED).trace(trace),
             ProfileError::Fault(fault) => fault.into(),
         }
     }
@@ -389,7 +400,9 @@ impl From<PasswordChangeError> for Problem {
         match error {
             PasswordChangeError::WrongPassword => Self::from(&WRONG_CURRENT_PASSWORD),
             PasswordChangeError::Invalid(errors) => Self::fields(errors),
-            PasswordChangeError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
+            PasswordChangeError::SessionEnded(trace) => {
+                Self::from(&ACCESS_SESSION_REVOKED).trace(trace)
+            }
             PasswordChangeError::Fault(fault) => fault.into(),
         }
     }
@@ -399,7 +412,9 @@ impl From<DeleteAccountError> for Problem {
     fn from(error: DeleteAccountError) -> Self {
         match error {
             DeleteAccountError::WrongPassword => Self::from(&REAUTHENTICATION_REQUIRED),
-            DeleteAccountError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
+            DeleteAccountError::SessionEnded(trace) => {
+                Self::from(&ACCESS_SESSION_REVOKED).trace(trace)
+            }
             DeleteAccountError::Fault(fault) => fault.into(),
         }
     }
@@ -409,7 +424,7 @@ impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         match error {
             SessionError::NotFound => Self::from(&SESSION_NOT_FOUND),
-            SessionError::SessionEnded => Self::from(&ACCESS_SESSION_REVOKED),
+            SessionError::SessionEnded(trace) => Self::from(&ACCESS_SESSION_REVOKED).trace(trace),
             SessionError::Fault(fault) => fault.into(),
         }
     }

@@ -139,6 +139,10 @@ fn policy(settings: &Settings) -> Policy {
             idle: signed(settings.session_idle),
         },
         session_lifetime: signed(settings.session_lifetime),
+        audit_retention: Some(settings.audit_retention)
+            .filter(|kept| !kept.is_zero())
+            .map(signed),
+        audit_refreshes: settings.audit_refreshes,
         limits: LimitPolicy {
             // Only one instance can use a SQLite file, and counting in it would wait for the disk.
             shared: match settings.database {

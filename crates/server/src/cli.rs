@@ -48,6 +48,9 @@ pub enum Command {
     /// List and rotate signing keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Read, export and verify the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Check or show the settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -170,6 +173,11 @@ pub enum SessionCommand {
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
         limit: u32,
     },
+    /// Tell the story of a session: opened, refreshed, ended, by whom and from where
+    Explain {
+        /// The session's id, or the `event_id` of a refused token
+        id: uuid::Uuid,
+    },
     /// End a session
     Revoke {
         /// The session's id: the `sid` claim of its tokens
@@ -184,11 +192,84 @@ pub enum KeysCommand {
     List,
     /// Make the next signing key: published now, in use ten minutes later
     Rotate {
-        /// A private key may have leaked: use the new key at once, and refuse every access token
-        /// signed by another
+        /// A private key may have leaked: use the new key at once, refuse every access token from
+        /// before, and end all sessions of everybody
         #[arg(long)]
         emergency: bool,
     },
+}
+
+/// The commands about the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// List events, the newest first
+    List {
+        /// Which events
+        #[command(flatten)]
+        filter: AuditFilter,
+        /// How many at most
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
+    /// Print all events in the order of the chain, one JSON object a line
+    ///
+    /// The last line is the signed end of the chain.
+    Export {
+        /// Begin after the event at this position
+        #[arg(long, value_name = "POSITION", default_value_t = 0)]
+        after: u64,
+    },
+    /// Check that no event was changed, removed or moved
+    ///
+    /// Names the first that was, and exits with 1. Prints the position and hash of the end; noted elsewhere and given as
+    /// `--anchor` the next time, they also find a log that was put back to an earlier state as a whole.
+    Verify {
+        /// What was printed at an earlier time
+        #[arg(long, value_name = "POSITION:HASH", value_parser = anchor)]
+        anchor: Option<(u64, [u8; 32])>,
+    },
+}
+
+/// Which events to list.
+#[derive(Debug, Args)]
+pub struct AuditFilter {
+    /// Only about this user: id or e-mail address
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Only about this session
+    #[arg(long, value_name = "ID")]
+    pub session: Option<uuid::Uuid>,
+    /// Only of this kind, such as `login.failed`
+    #[arg(long)]
+    pub kind: Option<countersign_domain::audit::Kind>,
+    /// Only from this IPv4 address, or the /64 of this IPv6 address; refreshes are not found by it
+    #[arg(long)]
+    pub ip: Option<std::net::IpAddr>,
+    /// Only at or after this time, such as `2026-01-31T12:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<jiff::Timestamp>,
+    /// Only before this time
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<jiff::Timestamp>,
+}
+
+fn anchor(text: &str) -> Result<(u64, [u8; 32]), String> {
+    let wrong = || {
+        "must be what `audit verify` printed: a position, a colon and 64 hexadecimal digits"
+            .to_owned()
+    };
+    let (position, hash) = text.split_once(':').ok_or_else(wrong)?;
+    let position = position.parse().map_err(|_| wrong())?;
+    let digits = hash.as_bytes();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return Err(wrong());
+    }
+    for (byte, pair) in bytes.iter_mut().zip(hash.as_bytes().chunks(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong())?;
+    }
+    Ok((position, bytes))
 }
 
 /// The commands about settings.

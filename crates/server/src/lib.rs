@@ -10,9 +10,12 @@ mod descriptors;
 pub mod exit;
 mod failure;
 mod logging;
+mod operator;
 mod output;
 mod process;
 pub mod settings;
+#[cfg_attr(not(feature = "otel"), path = "no_traces.rs")]
+mod traces;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;

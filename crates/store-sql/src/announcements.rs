@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use countersign_domain::{SessionId, UserId};
-use countersign_store::{Announced, Announcement, Announcements, StoreError, Subject};
+use countersign_store::{Act, Announced, Announcement, Announcements, StoreError, Subject};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -24,16 +24,17 @@ impl Announcements for SqlStore {
     }
 }
 
-/// Writes an announcement in the transaction of the change that it tells of.
+/// Writes an announcement in the transaction of the change that it tells of. Everybody is the user
+/// with the nil id, whom versions that know no better take for a user whom they never meet.
 pub(crate) async fn announce(
     tx: &mut Tx,
     subject: Subject,
-    now: Timestamp,
-    expires_at: Timestamp,
+    act: &Act,
 ) -> Result<Announcement, DbError> {
     let (kind, id, not_before) = match subject {
         Subject::Session(id) => (records::SESSION, Some(id.0), None),
         Subject::User { id, not_before } => (records::USER, Some(id.0), Some(not_before)),
+        Subject::Everybody { not_before } => (records::USER, Some(Uuid::nil()), Some(not_before)),
         Subject::UserChanged(id) => (records::USER_CHANGED, Some(id.0), None),
         Subject::KeysChanged => (records::KEYS_CHANGED, None, None),
     };
@@ -41,13 +42,15 @@ pub(crate) async fn announce(
         kind.into(),
         id.into(),
         not_before.into(),
-        now.into(),
-        expires_at.into(),
+        act.now.into(),
+        act.tokens_until.into(),
+        act.event().0.into(),
     ];
     tx.run(statements::ANNOUNCE, values).await?;
     Ok(Announcement {
         subject,
-        expires_at: micros(expires_at),
+        expires_at: micros(act.tokens_until),
+        event: Some(act.event()),
     })
 }
 
@@ -56,34 +59,42 @@ pub(crate) async fn announce_sessions(
     tx: &mut Tx,
     user: UserId,
     but: Option<SessionId>,
-    now: Timestamp,
-    expires_at: Timestamp,
+    act: &Act,
 ) -> Result<Vec<Announcement>, DbError> {
     let values = vec![
         user.0.into(),
         spared(but).into(),
-        now.into(),
-        expires_at.into(),
+        act.now.into(),
+        act.tokens_until.into(),
+        act.event().0.into(),
     ];
     let rows = tx.run(statements::SESSIONS_ANNOUNCE, values).await?;
     records::all(&rows, |row| {
         Ok(Announcement {
             subject: Subject::Session(SessionId(row.columns().take()?)),
-            expires_at: micros(expires_at),
+            expires_at: micros(act.tokens_until),
+            event: Some(act.event()),
         })
     })
 }
 
-/// Announces that tokens of the user from before `now` are refused. Cut to the second, like `iat`
-/// in a token: a token made in this very second belongs to a session that is announced by itself.
+/// Announces that tokens of the user from before the act are refused.
 pub(crate) async fn announce_user(
     tx: &mut Tx,
     id: UserId,
-    now: Timestamp,
-    expires_at: Timestamp,
+    act: &Act,
 ) -> Result<Announcement, DbError> {
-    let not_before = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    announce(tx, Subject::User { id, not_before }, now, expires_at).await
+    let not_before = micros(act.now);
+    announce(tx, Subject::User { id, not_before }, act).await
+}
+
+/// The sessions that announcements tell of.
+pub(crate) fn sessions_of(announcements: &[Announcement]) -> Vec<SessionId> {
+    let sessions = announcements.iter().filter_map(|one| match one.subject {
+        Subject::Session(id) => Some(id),
+        _ => None,
+    });
+    sessions.collect()
 }
 
 /// The session to leave alone; no session has the nil id.

@@ -1,14 +1,13 @@
 use async_trait::async_trait;
-use countersign_store::{Announcement, InstallKey, KeyRecord, Keys, NewKey, StoreError, Subject};
-use jiff::{SignedDuration, Timestamp};
+use countersign_store::{
+    Act, Announcement, InstallKey, KeyRecord, Keys, NewKey, StoreError, Subject,
+};
+use jiff::Timestamp;
 
 use crate::announcements::announce;
-use crate::driver::{DbError, Row, Tx, Verdict};
+use crate::audit::append;
+use crate::driver::{DbError, Row, Tx, Verdict, micros};
 use crate::{SqlStore, records, statements};
-
-/// For how long instances are told that the keys changed. They look every second, so any time that
-/// outlives a pause of theirs will do.
-const ANNOUNCED_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 #[async_trait]
 impl Keys for SqlStore {
@@ -23,12 +22,12 @@ impl Keys for SqlStore {
         &self,
         key: Option<&NewKey>,
         how: InstallKey,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Option<Vec<Announcement>>, StoreError> {
-        let key = key.cloned();
+        let (key, act) = (key.cloned(), act.clone());
         self.detached("install_key", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict = install_in(&mut tx, key.as_ref(), how, now).await?;
+            let verdict = install_in(&mut tx, key.as_ref(), how, act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -60,8 +59,9 @@ async fn install_in(
     tx: &mut Tx,
     key: Option<&NewKey>,
     how: InstallKey,
-    now: Timestamp,
+    act: Act,
 ) -> Result<Verdict<Option<Vec<Announcement>>>, DbError> {
+    let now = act.now;
     tx.run(statements::INSTALLATION_LOCK, vec![now.into()])
         .await?;
     let rows = tx.run(statements::KEYS, vec![now.into()]).await?;
@@ -70,6 +70,7 @@ async fn install_in(
         let same = |key: &NewKey| key.algorithm == present.algorithm;
         present.expires_at.is_none() && key.is_some_and(same)
     };
+    let mut announcements = Vec::new();
     let activates_at = match how {
         InstallKey::IfMissing { .. } if present.iter().any(in_use) => {
             return Ok(Verdict::Undo(None));
@@ -90,15 +91,19 @@ async fn install_in(
         }
         InstallKey::Emergency => {
             tx.run(statements::KEYS_DELETE, vec![]).await?;
+            let values = vec![now.into(), act.event().0.into()];
+            tx.run(statements::SESSIONS_END_EVERYBODYS, values).await?;
+            let not_before = micros(now);
+            announcements.push(announce(tx, Subject::Everybody { not_before }, &act).await?);
             now
         }
     };
     if let Some(key) = key {
         insert(tx, key, now, activates_at).await?;
     }
-    let until = now.checked_add(ANNOUNCED_FOR).unwrap_or(Timestamp::MAX);
-    let announcement = announce(tx, Subject::KeysChanged, now, until).await?;
-    Ok(Verdict::Commit(Some(vec![announcement])))
+    append(tx, &[act.ink.write(&act.draft, None)]).await?;
+    announcements.push(announce(tx, Subject::KeysChanged, &act).await?);
+    Ok(Verdict::Commit(Some(announcements)))
 }
 
 async fn insert(

@@ -21,6 +21,7 @@
 )]
 
 mod announcements;
+mod audit;
 mod authority;
 mod driver;
 mod figures;

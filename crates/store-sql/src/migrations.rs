@@ -28,6 +28,6 @@ macro_rules! folder {
 }
 
 pub(crate) const SQLITE: &[Migration] =
-    folder!("sqlite": (1, "0001_core"), (2, "0002_rate_limits"));
+    folder!("sqlite": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"));
 pub(crate) const POSTGRES: &[Migration] =
-    folder!("postgres": (1, "0001_core"), (2, "0002_rate_limits"));
+    folder!("postgres": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"));

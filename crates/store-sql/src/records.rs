@@ -1,7 +1,7 @@
 //! Rows to records, and records to values. The order of columns is that of `statements.rs`.
 
 use countersign_domain::rotation::{EndReason, SessionState};
-use countersign_domain::{SessionId, UserId};
+use countersign_domain::{EventId, SessionId, UserId};
 use countersign_store::{Announced, Announcement, Credentials, KeyRecord, Session, Subject, User};
 
 use crate::driver::{Columns, DbError, Names, Row, Value};
@@ -50,6 +50,7 @@ pub(crate) fn session(columns: &mut Columns<'_>) -> Result<Session, DbError> {
         user_agent: columns.take_opt()?,
         amr: columns.take::<Names>()?.0,
         auth_time: columns.take()?,
+        ended_by: columns.take_opt()?.map(EventId),
     })
 }
 
@@ -79,6 +80,7 @@ pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
     let not_before = columns.take_opt()?;
     let subject = match (kind.as_str(), id, not_before) {
         (SESSION, Some(id), _) => Subject::Session(SessionId(id)),
+        (USER, Some(id), Some(not_before)) if id.is_nil() => Subject::Everybody { not_before },
         (USER, Some(id), Some(not_before)) => Subject::User {
             id: UserId(id),
             not_before,
@@ -93,6 +95,7 @@ pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
         announcement: Announcement {
             subject,
             expires_at,
+            event: columns.take_opt()?.map(EventId),
         },
     })
 }

@@ -2,7 +2,8 @@
 
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Decision, EndReason, RotationPolicy, decide};
-use countersign_store::{Actor, Ended, RefreshOutcome, Refreshed, Session, StoreError, User};
+use countersign_domain::{EventId, SessionId};
+use countersign_store::{Act, Ended, RefreshOutcome, Refreshed, Session, StoreError, User};
 use jiff::Timestamp;
 
 use crate::driver::{Db, DbError, micros};
@@ -17,9 +18,9 @@ pub(crate) async fn refresh(
     db: &Db,
     presented: Presented,
     policy: &RotationPolicy,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<RefreshOutcome, StoreError> {
+    let now = act.now;
     for _ in 0..TRIES {
         let Some((session, user)) = read(db, presented).await? else {
             return Ok(RefreshOutcome::Unknown);
@@ -31,8 +32,14 @@ pub(crate) async fn refresh(
                 }
             }
             Decision::Repeat { .. } => return Ok(refreshed(session, user, false, false)),
-            Decision::Reuse => return close(db, &session, now, tokens_until).await,
-            Decision::Dead(dead) => return Ok(RefreshOutcome::Dead(dead)),
+            Decision::Reuse => return close(db, &session, act).await,
+            Decision::Dead(dead) => {
+                return Ok(RefreshOutcome::Dead {
+                    dead,
+                    user_id: session.user_id,
+                    event: session.ended_by,
+                });
+            }
         }
     }
     let text = format!("the session changed {TRIES} times while it was refreshed");
@@ -72,22 +79,29 @@ async fn swap(
 
 /// Closes a session whose old token was used again. Nothing that happened since it was read can
 /// have made that token good: generations only grow.
-async fn close(
-    db: &Db,
-    session: &Session,
-    now: Timestamp,
-    tokens_until: Timestamp,
-) -> Result<RefreshOutcome, StoreError> {
+async fn close(db: &Db, session: &Session, act: &Act) -> Result<RefreshOutcome, StoreError> {
     let mut tx = db.begin().await?;
-    let (reason, actor) = (EndReason::Reuse, Actor::Trusted);
-    let verdict = end_in(&mut tx, session.id, None, reason, actor, now, tokens_until).await?;
+    let verdict = end_in(&mut tx, session.id, None, EndReason::Reuse, act).await?;
     Ok(match tx.settle(verdict).await? {
         Ended::Ended(announcements) => RefreshOutcome::Reused {
             user_id: session.user_id,
+            event: match announcements.is_empty() {
+                false => Some(act.event()),
+                true => ended_by(db, session.id).await?,
+            },
             announcements,
         },
         Ended::NotFound | Ended::ActorEnded => RefreshOutcome::Unknown,
     })
+}
+
+/// The event of whoever ended it at the same moment.
+async fn ended_by(db: &Db, id: SessionId) -> Result<Option<EventId>, DbError> {
+    let rows = db
+        .read(statements::SESSION_BY_ID, vec![id.0.into()])
+        .await?;
+    let session = records::first(&rows, |row| records::session(&mut row.columns()))?;
+    Ok(session.and_then(|session| session.ended_by))
 }
 
 fn refreshed(session: Session, user: User, rotated: bool, adopted: bool) -> RefreshOutcome {

@@ -3,13 +3,14 @@ use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{EndReason, RotationPolicy};
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{
-    Actor, Announcement, Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Scope, Session,
+    Act, Announcement, Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Scope, Session,
     Sessions, SignInProof, StoreError, Subject,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::announcements::{announce, announce_sessions, spared};
+use crate::announcements::{announce, announce_sessions, sessions_of, spared};
+use crate::audit::append;
 use crate::driver::{DbError, Tx, Value, Verdict};
 use crate::{SqlStore, locks, records, refresh, statements};
 
@@ -19,13 +20,12 @@ impl Sessions for SqlStore {
         &self,
         new: &NewSession,
         proof: &SignInProof,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Opened, StoreError> {
-        let (new, proof) = (new.clone(), proof.clone());
+        let (new, proof, act) = (new.clone(), proof.clone(), act.clone());
         self.detached("open_session", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict = open_in(&mut tx, &new, &proof, now, tokens_until).await?;
+            let verdict = open_in(&mut tx, &new, &proof, &act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -35,12 +35,11 @@ impl Sessions for SqlStore {
         &self,
         presented: Presented,
         policy: &RotationPolicy,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<RefreshOutcome, StoreError> {
-        let policy = *policy;
+        let (policy, act) = (*policy, act.clone());
         self.detached("refresh", |db| async move {
-            refresh::refresh(&db, presented, &policy, now, tokens_until).await
+            refresh::refresh(&db, presented, &policy, &act).await
         })
         .await
     }
@@ -81,13 +80,12 @@ impl Sessions for SqlStore {
         id: SessionId,
         owner: Option<UserId>,
         reason: EndReason,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Ended, StoreError> {
+        let act = act.clone();
         self.detached("end_session", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict = end_in(&mut tx, id, owner, reason, actor, now, tokens_until).await?;
+            let verdict = end_in(&mut tx, id, owner, reason, &act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -98,14 +96,12 @@ impl Sessions for SqlStore {
         user: UserId,
         scope: Scope,
         reason: EndReason,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Ended, StoreError> {
+        let act = act.clone();
         self.detached("end_sessions", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict =
-                end_scope_in(&mut tx, user, scope, reason, actor, now, tokens_until).await?;
+            let verdict = end_scope_in(&mut tx, user, scope, reason, &act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -116,22 +112,26 @@ async fn open_in(
     tx: &mut Tx,
     new: &NewSession,
     proof: &SignInProof,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<Opened>, DbError> {
     let values = vec![
         new.user_id.0.into(),
         proof.password_hash.as_str().into(),
-        now.into(),
+        act.now.into(),
         proof.rehash.as_ref().map(|hash| hash.as_str()).into(),
     ];
-    if tx.run(statements::USER_SIGN_IN, values).await?.is_empty() {
+    let rows = tx.run(statements::USER_SIGN_IN, values).await?;
+    let signed_in = records::first(&rows, |row| {
+        let mut columns = row.columns();
+        Ok((records::user(&mut columns)?, locks::salt(&mut columns)?))
+    })?;
+    let Some((user, salt)) = signed_in else {
         return Ok(Verdict::Undo(Opened::ProofStale));
-    }
+    };
     let values = vec![
         new.id.0.into(),
         new.user_id.0.into(),
-        now.into(),
+        act.now.into(),
         new.idle_expires_at.into(),
         new.expires_at.into(),
         Value::OptText(new.ip.map(|ip| ip.to_string())),
@@ -141,8 +141,15 @@ async fn open_in(
     let rows = tx.run(statements::SESSION_OPEN, values).await?;
     let session = records::first(&rows, |row| records::session(&mut row.columns()))?
         .ok_or_else(|| DbError::Corrupt("an inserted session did not come back".to_owned()))?;
-    let ended = end_too_many(tx, new, now, tokens_until).await?;
-    Ok(Verdict::Commit(Opened::Opened(session, ended)))
+    let ended = end_too_many(tx, new, act).await?;
+    let row = act.row_ending(
+        new.user_id,
+        salt.as_ref(),
+        Some(new.id),
+        &sessions_of(&ended),
+    );
+    append(tx, &[row]).await?;
+    Ok(Verdict::Commit(Opened::Opened(session, user, ended)))
 }
 
 /// Ends a user's oldest sessions beyond the number that is allowed, under the lock of its row. The
@@ -150,20 +157,20 @@ async fn open_in(
 async fn end_too_many(
     tx: &mut Tx,
     new: &NewSession,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Vec<Announcement>, DbError> {
     let values = vec![
         new.user_id.0.into(),
-        now.into(),
+        act.now.into(),
         EndReason::TooMany.as_str().into(),
         new.id.0.into(),
         i64::from(MAX_SESSIONS - 1).into(),
+        act.event().0.into(),
     ];
     let rows = tx.run(statements::SESSIONS_END_TOO_MANY, values).await?;
     let mut announcements = Vec::new();
     for id in records::all(&rows, |row| row.columns().take().map(SessionId))? {
-        announcements.push(announce(tx, Subject::Session(id), now, tokens_until).await?);
+        announcements.push(announce(tx, Subject::Session(id), act).await?);
     }
     Ok(announcements)
 }
@@ -174,9 +181,7 @@ pub(crate) async fn end_in(
     id: SessionId,
     owner: Option<UserId>,
     reason: EndReason,
-    actor: Actor,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<Ended>, DbError> {
     let Some(user) = locks::user_of(tx, id).await? else {
         return Ok(Verdict::Undo(Ended::NotFound));
@@ -184,14 +189,21 @@ pub(crate) async fn end_in(
     if owner.is_some_and(|owner| owner != user.id) {
         return Ok(Verdict::Undo(Ended::NotFound));
     }
-    if !locks::may_act(tx, actor, user.id, now).await? {
+    if !locks::may_act(tx, act, user.id).await? {
         return Ok(Verdict::Undo(Ended::ActorEnded));
     }
-    let values = vec![id.0.into(), now.into(), reason.as_str().into()];
+    let values = vec![
+        id.0.into(),
+        act.now.into(),
+        reason.as_str().into(),
+        act.event().0.into(),
+    ];
     if tx.run(statements::SESSION_END, values).await?.is_empty() {
         return Ok(Verdict::Undo(Ended::Ended(vec![])));
     }
-    let announcement = announce(tx, Subject::Session(id), now, tokens_until).await?;
+    let announcement = announce(tx, Subject::Session(id), act).await?;
+    let row = act.row_ending(user.id, user.salt.as_ref(), Some(id), &[id]);
+    append(tx, &[row]).await?;
     Ok(Verdict::Commit(Ended::Ended(vec![announcement])))
 }
 
@@ -200,21 +212,24 @@ async fn end_scope_in(
     user: UserId,
     scope: Scope,
     reason: EndReason,
-    actor: Actor,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<Ended>, DbError> {
-    if locks::user(tx, user).await?.is_none() {
+    let Some(locked) = locks::user(tx, user).await? else {
         return Ok(Verdict::Undo(Ended::NotFound));
-    }
-    if !locks::may_act(tx, actor, user, now).await? {
+    };
+    if !locks::may_act(tx, act, user).await? {
         return Ok(Verdict::Undo(Ended::ActorEnded));
     }
     let but = match scope {
         Scope::All => None,
         Scope::AllBut(id) => Some(id),
     };
-    let ended = end_all(tx, user, but, reason, now, tokens_until).await?;
+    let ended = end_all(tx, user, but, reason, act).await?;
+    if ended.is_empty() {
+        return Ok(Verdict::Undo(Ended::Ended(ended)));
+    }
+    let row = act.row_ending(user, locked.salt.as_ref(), None, &sessions_of(&ended));
+    append(tx, &[row]).await?;
     Ok(Verdict::Commit(Ended::Ended(ended)))
 }
 
@@ -226,18 +241,18 @@ pub(crate) async fn end_all(
     user: UserId,
     but: Option<SessionId>,
     reason: EndReason,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Vec<Announcement>, DbError> {
-    let announcements = announce_sessions(tx, user, but, now, tokens_until).await?;
+    let announcements = announce_sessions(tx, user, but, act).await?;
     if announcements.is_empty() {
         return Ok(announcements);
     }
     let values = vec![
         user.0.into(),
         spared(but).into(),
-        now.into(),
+        act.now.into(),
         reason.as_str().into(),
+        act.event().0.into(),
     ];
     tx.run(statements::SESSIONS_END, values).await?;
     Ok(announcements)

@@ -3,20 +3,24 @@ use countersign_domain::email::EmailKey;
 use countersign_domain::rotation::EndReason;
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{
-    Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, StoreError,
-    Subject, User, UserChange, Users,
+    Act, Actor, Announcement, Created, Credentials, Deleted, NewUser, PasswordSet, Patched,
+    SetPassword, StoreError, Subject, User, UserChange, Users,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::announcements::{announce, announce_sessions, announce_user};
+use crate::announcements::{announce, announce_sessions, announce_user, sessions_of};
+use crate::audit::append;
 use crate::driver::{DbError, Tx, Value, Verdict};
 use crate::sessions::end_all;
 use crate::{SqlStore, locks, records, statements};
 
+/// Addresses that are taken out in one transaction.
+pub(crate) const FORGOTTEN_AT_ONCE: u32 = 500;
+
 #[async_trait]
 impl Users for SqlStore {
-    async fn create_user(&self, new: &NewUser, now: Timestamp) -> Result<Created, StoreError> {
+    async fn create_user(&self, new: &NewUser, act: &Act) -> Result<Created, StoreError> {
         let values = vec![
             new.id.0.into(),
             new.email.as_str().into(),
@@ -25,13 +29,24 @@ impl Users for SqlStore {
             new.password_hash.as_ref().map(|hash| hash.as_str()).into(),
             new.name.as_deref().into(),
             Value::Json(records::names(&new.roles)),
-            now.into(),
+            act.now.into(),
+            new.audit_salt.0.as_slice().into(),
         ];
-        let rows = self
-            .write("create_user", statements::USER_CREATE, values)
-            .await?;
-        let user = records::first(&rows, |row| records::user(&mut row.columns()))?;
-        Ok(user.map_or(Created::EmailTaken, Created::Created))
+        let row = act.row(new.id, Some(&new.audit_salt), None);
+        self.detached("create_user", |db| async move {
+            let mut tx = db.begin().await?;
+            let rows = tx.run(statements::USER_CREATE, values).await?;
+            let user = records::first(&rows, |row| records::user(&mut row.columns()))?;
+            let verdict = match user {
+                None => Verdict::Undo(Created::EmailTaken),
+                Some(user) => {
+                    append(&mut tx, &[row]).await?;
+                    Verdict::Commit(Created::Created(user))
+                }
+            };
+            Ok(tx.settle(verdict).await?)
+        })
+        .await
     }
 
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -86,15 +101,24 @@ impl Users for SqlStore {
         &self,
         id: UserId,
         change: &UserChange,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Patched, StoreError> {
-        let change = change.clone();
+        let (change, act) = (change.clone(), act.clone());
         self.detached("change_user", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict = change_in(&mut tx, id, &change, actor, now, tokens_until).await?;
+            let verdict = change_in(&mut tx, id, &change, &act).await?;
             Ok(tx.settle(verdict).await?)
+        })
+        .await
+    }
+
+    async fn outdate_tokens(&self, id: UserId, act: &Act) -> Result<Vec<Announcement>, StoreError> {
+        let act = act.clone();
+        self.detached("outdate_tokens", |db| async move {
+            let mut tx = db.begin().await?;
+            let announcement = announce_user(&mut tx, id, &act).await?;
+            tx.commit().await?;
+            Ok(vec![announcement])
         })
         .await
     }
@@ -103,14 +127,12 @@ impl Users for SqlStore {
         &self,
         id: UserId,
         set: &SetPassword,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<PasswordSet, StoreError> {
-        let set = set.clone();
+        let (set, act) = (set.clone(), act.clone());
         self.detached("set_password", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict = set_password_in(&mut tx, id, &set, actor, now, tokens_until).await?;
+            let verdict = set_password_in(&mut tx, id, &set, &act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -120,15 +142,12 @@ impl Users for SqlStore {
         &self,
         id: UserId,
         expected: Option<&str>,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Deleted, StoreError> {
-        let expected = expected.map(str::to_owned);
+        let (expected, act) = (expected.map(str::to_owned), act.clone());
         self.detached("delete_user", |db| async move {
             let mut tx = db.begin().await?;
-            let verdict =
-                delete_in(&mut tx, id, expected.as_deref(), actor, now, tokens_until).await?;
+            let verdict = delete_in(&mut tx, id, expected.as_deref(), &act).await?;
             Ok(tx.settle(verdict).await?)
         })
         .await
@@ -139,18 +158,16 @@ async fn change_in(
     tx: &mut Tx,
     id: UserId,
     change: &UserChange,
-    actor: Actor,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<Patched>, DbError> {
-    if locks::user(tx, id).await?.is_none() {
+    let Some(before) = locks::user(tx, id).await? else {
         return Ok(Verdict::Undo(Patched::NotFound));
-    }
-    if !locks::may_act(tx, actor, id, now).await? {
+    };
+    if !locks::may_act(tx, act, id).await? {
         return Ok(Verdict::Undo(Patched::ActorEnded));
     }
     let rows = match tx
-        .run(statements::USER_CHANGE, changed(id, change, now))
+        .run(statements::USER_CHANGE, changed(id, change, act.now))
         .await
     {
         // The only unique key that the statement touches.
@@ -163,10 +180,20 @@ async fn change_in(
     let mut announcements = Vec::new();
     if change.disabled == Some(true) {
         let reason = EndReason::UserDisabled;
-        announcements = end_all(tx, id, None, reason, now, tokens_until).await?;
-        announcements.push(announce_user(tx, id, now, tokens_until).await?);
+        announcements = end_all(tx, id, None, reason, act).await?;
+        announcements.push(announce_user(tx, id, act).await?);
     }
-    announcements.push(announce(tx, Subject::UserChanged(id), now, tokens_until).await?);
+    let ended = sessions_of(&announcements);
+    let mut act = act.clone();
+    if change.roles.is_some() && user.roles != before.roles {
+        announcements.push(announce_user(tx, id, &act).await?);
+        let details = &mut act.draft.details;
+        details.insert("roles_before".to_owned(), before.roles.into());
+        details.insert("roles".to_owned(), user.roles.clone().into());
+    }
+    announcements.push(announce(tx, Subject::UserChanged(id), &act).await?);
+    let row = act.row_ending(id, before.salt.as_ref(), None, &ended);
+    append(tx, &[row]).await?;
     Ok(Verdict::Commit(Patched::Changed(user, announcements)))
 }
 
@@ -195,14 +222,12 @@ async fn set_password_in(
     tx: &mut Tx,
     id: UserId,
     set: &SetPassword,
-    actor: Actor,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<PasswordSet>, DbError> {
     let Some(user) = locks::user(tx, id).await? else {
         return Ok(Verdict::Undo(PasswordSet::NotFound));
     };
-    if !locks::may_act(tx, actor, id, now).await? {
+    if !locks::may_act(tx, act, id).await? {
         return Ok(Verdict::Undo(PasswordSet::ActorEnded));
     }
     if !user.still_has(set.expected.as_deref()) {
@@ -211,7 +236,9 @@ async fn set_password_in(
     let values = vec![id.0.into(), set.hash.as_str().into()];
     tx.run(statements::USER_SET_PASSWORD, values).await?;
     let reason = EndReason::PasswordChanged;
-    let ended = end_all(tx, id, acting(actor), reason, now, tokens_until).await?;
+    let ended = end_all(tx, id, acting(act.actor), reason, act).await?;
+    let row = act.row_ending(id, user.salt.as_ref(), None, &sessions_of(&ended));
+    append(tx, &[row]).await?;
     Ok(Verdict::Commit(PasswordSet::Set(ended)))
 }
 
@@ -219,25 +246,34 @@ async fn delete_in(
     tx: &mut Tx,
     id: UserId,
     expected: Option<&str>,
-    actor: Actor,
-    now: Timestamp,
-    tokens_until: Timestamp,
+    act: &Act,
 ) -> Result<Verdict<Deleted>, DbError> {
     let Some(user) = locks::user(tx, id).await? else {
         return Ok(Verdict::Undo(Deleted::NotFound));
     };
-    if !locks::may_act(tx, actor, id, now).await? {
+    if !locks::may_act(tx, act, id).await? {
         return Ok(Verdict::Undo(Deleted::ActorEnded));
     }
     if !user.still_has(expected) {
         return Ok(Verdict::Undo(Deleted::Conflict));
     }
     // The sessions themselves go with the user's row.
-    let mut announcements = announce_sessions(tx, id, None, now, tokens_until).await?;
-    announcements.push(announce_user(tx, id, now, tokens_until).await?);
-    announcements.push(announce(tx, Subject::UserChanged(id), now, tokens_until).await?);
+    let mut announcements = announce_sessions(tx, id, None, act).await?;
+    announcements.push(announce_user(tx, id, act).await?);
+    announcements.push(announce(tx, Subject::UserChanged(id), act).await?);
+    let ended = sessions_of(&announcements);
     tx.run(statements::USER_DELETE, vec![id.0.into()]).await?;
+    // After the user: an event that is being written keeps the row until it is there.
+    tx.run(statements::EVENTS_FORGET_ADDRESSES, forgotten(id))
+        .await?;
+    append(tx, &[act.row_ending(id, None, None, &ended)]).await?;
     Ok(Verdict::Commit(Deleted::Deleted(announcements)))
+}
+
+/// The values of `EVENTS_FORGET_ADDRESSES`: so many at once as do not hold up others noticeably. The rest is for
+/// `forget_addresses`.
+pub(crate) fn forgotten(id: UserId) -> Vec<Value> {
+    vec![id.0.into(), records::limit(FORGOTTEN_AT_ONCE)]
 }
 
 fn acting(actor: Actor) -> Option<SessionId> {

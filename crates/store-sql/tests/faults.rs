@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use countersign_domain::refresh_token::Presented;
-use countersign_store::contract::kit::{self, at, until};
+use countersign_store::contract::kit::{self, act, at, until};
 use countersign_store::{
-    Announcements, Created, NewUser, RefreshOutcome, Sessions, Store, StoreError, Users,
+    Actor, Announcements, Created, NewUser, RefreshOutcome, Sessions, Store, StoreError, Users,
 };
 use countersign_store_sql::SqlStore;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
@@ -38,7 +38,10 @@ fn is_unavailable<T: std::fmt::Debug>(outcome: Result<T, StoreError>) {
 }
 
 async fn can_create(store: &SqlStore, new: &NewUser) {
-    let created = store.create_user(new, at(0)).await.unwrap();
+    let created = store
+        .create_user(new, &act(Actor::Trusted, at(0), until(at(0))))
+        .await
+        .unwrap();
     assert!(matches!(created, Created::Created(_)));
 }
 
@@ -75,7 +78,11 @@ async fn sqlite_locked_by_another_process() {
     let mut other = SqliteConnection::connect(&url).await.unwrap();
     let held = other.begin_with("BEGIN IMMEDIATE").await.unwrap();
     let new = kit::new_user(at(0));
-    is_unavailable(store.create_user(&new, at(0)).await);
+    is_unavailable(
+        store
+            .create_user(&new, &act(Actor::Trusted, at(0), until(at(0))))
+            .await,
+    );
     assert_eq!(store.user(new.id).await.unwrap(), None, "reads go on");
     held.rollback().await.unwrap();
     can_create(&store, &new).await;
@@ -88,7 +95,11 @@ async fn postgres_table_locked_by_another_process() {
     let mut other = postgres(&fresh).await;
     execute(&mut other, "BEGIN; LOCK TABLE users IN SHARE MODE").await;
     let new = kit::new_user(at(0));
-    is_unavailable(store.create_user(&new, at(0)).await);
+    is_unavailable(
+        store
+            .create_user(&new, &act(Actor::Trusted, at(0), until(at(0))))
+            .await,
+    );
     assert_eq!(store.user(new.id).await.unwrap(), None, "reads go on");
     execute(&mut other, "ROLLBACK").await;
     can_create(&store, &new).await;
@@ -104,7 +115,8 @@ async fn postgres_that_takes_no_writes_consumes_no_token() {
         session: session.id,
         generation: 0,
     };
-    let refresh = || store.refresh(presented, &kit::POLICY, at(1), until(at(1)));
+    let doing = act(Actor::Trusted, at(1), until(at(1)));
+    let refresh = || store.refresh(presented, &kit::POLICY, &doing);
 
     let mut other = postgres(&fresh).await;
     let url = fresh.url();
@@ -118,7 +130,11 @@ async fn postgres_that_takes_no_writes_consumes_no_token() {
     let again = kit::new_session(user.id, at(1));
     is_unavailable(
         store
-            .open_session(&again, &kit::proof(1), at(1), kit::until(at(1)))
+            .open_session(
+                &again,
+                &kit::proof(1),
+                &act(Actor::Trusted, at(1), kit::until(at(1))),
+            )
             .await,
     );
 
@@ -226,7 +242,11 @@ async fn calls_during_the_end_of_connections_fail_by_type_and_never_half() {
                 for _ in 0..40 {
                     let new = kit::new_session(user.id, at(0));
                     match store
-                        .open_session(&new, &kit::proof(1), at(0), kit::until(at(0)))
+                        .open_session(
+                            &new,
+                            &kit::proof(1),
+                            &act(Actor::Trusted, at(0), kit::until(at(0))),
+                        )
                         .await
                     {
                         Ok(_) => opened.push(new.id),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_domain::rotation::EndReason;
-use countersign_store::contract::kit::{self, at, until};
+use countersign_store::contract::kit::{self, act, at, until};
 use countersign_store::{Actor, Scope, Sessions, Users};
 use countersign_store_sql::{Database, SqlStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
@@ -21,7 +21,7 @@ async fn migrated(fresh: &Fresh) -> SqlStore {
 }
 
 #[tokio::test]
-async fn deleted_user_leaves_ids_in_announcements_only() {
+async fn deleted_user_leaves_ids_in_announcements_and_events_only() {
     for fresh in [support::sqlite(), support::postgres().await] {
         let store = migrated(&fresh).await;
         let new = kit::new_user(at(0));
@@ -29,7 +29,8 @@ async fn deleted_user_leaves_ids_in_announcements_only() {
         let session = kit::open(&store, user.id, at(0)).await;
         kit::refreshed(&store, session.id, 0, at(1)).await;
         let (scope, reason, now) = (Scope::All, EndReason::LogoutAll, at(2));
-        let ended = store.end_sessions(user.id, scope, reason, Actor::Trusted, now, until(now));
+        let doing = act(Actor::Trusted, now, until(now));
+        let ended = store.end_sessions(user.id, scope, reason, &doing);
         ended.await.unwrap();
         kit::open(&store, user.id, at(3)).await;
         let traces = [
@@ -46,12 +47,13 @@ async fn deleted_user_leaves_ids_in_announcements_only() {
         for trace in &traces {
             assert!(before.contains(trace), "{trace} is not where it was sought");
         }
-        let deleted = store.delete_user(user.id, None, Actor::Trusted, at(4), until(at(4)));
+        let doing = act(Actor::Trusted, at(4), until(at(4)));
+        let deleted = store.delete_user(user.id, None, &doing);
         deleted.await.unwrap();
         for (table, text) in dump(&fresh).await {
             for trace in &traces {
                 let is_id = traces[6..].contains(trace);
-                let allowed = is_id && table == "revocations";
+                let allowed = is_id && ["revocations", "audit_events"].contains(&table.as_str());
                 assert!(allowed || !text.contains(trace), "{trace} in {table}");
             }
         }

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use countersign_domain::{SessionId, UserId};
+use countersign_domain::{EventId, SessionId, UserId};
 use jiff::Timestamp;
 
 use crate::StoreError;
@@ -12,6 +12,8 @@ pub struct Announcement {
     pub subject: Subject,
     /// When it stops mattering, because every access token that it concerns has expired.
     pub expires_at: Timestamp,
+    /// The event that it came of. `None`: of a version that kept no log.
+    pub event: Option<EventId>,
 }
 
 /// What an announcement is about.
@@ -23,6 +25,11 @@ pub enum Subject {
     User {
         /// The user.
         id: UserId,
+        /// Tokens issued before this moment are refused.
+        not_before: Timestamp,
+    },
+    /// Access tokens of everybody that were issued before `not_before` are refused.
+    Everybody {
         /// Tokens issued before this moment are refused.
         not_before: Timestamp,
     },

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::{Announcement, StoreError};
+use crate::{Act, Announcement, StoreError};
 
 /// A signing key as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +53,8 @@ pub enum InstallKey {
         /// When the keys now in use expire.
         others_expire_at: Timestamp,
     },
-    /// It signs at once and all other keys are deleted.
+    /// It signs at once, all other keys are deleted, and every session of everybody that was opened
+    /// before now has ended, with the reason `Emergency`.
     Emergency,
 }
 
@@ -71,7 +72,7 @@ pub trait Keys {
         &self,
         key: Option<&NewKey>,
         how: InstallKey,
-        now: Timestamp,
+        act: &Act,
     ) -> Result<Option<Vec<Announcement>>, StoreError>;
 
     /// Stores `fingerprint` if none is stored yet, and answers the stored one. It tells whether the

@@ -6,7 +6,8 @@
 //!
 //! Time is an argument everywhere. Every transition that ends sessions writes, in the same
 //! transaction, an [`Announcement`] for each of them, and returns the announcements so that the
-//! instance that made the change can honour it before it answers.
+//! instance that made the change can honour it before it answers. Every transition is an [`Act`], and leaves its event in
+//! the audit log, in the same transaction too.
 #![warn(missing_docs)]
 #![allow(
     clippy::large_enum_variant,
@@ -17,7 +18,9 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+mod act;
 mod announcements;
+mod audit;
 mod authority;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -27,14 +30,16 @@ mod limits;
 mod sessions;
 mod users;
 
+pub use act::Act;
 pub use announcements::{Announced, Announcement, Announcements, Subject};
+pub use audit::{Audit, Chain, EventQuery, Link, StoredEvent};
 pub use authority::{Authority, CopyEpoch, Rotation};
 pub use housekeeping::{Housekeeping, Purge};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
 pub use limits::{LimitKey, Limits};
 pub use sessions::{
-    Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions,
-    SignInProof,
+    Ended, Grant, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session,
+    Sessions, SignInProof,
 };
 pub use users::{
     Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, User,
@@ -57,8 +62,14 @@ pub enum StoreError {
 /// All that a backend promises.
 #[async_trait::async_trait]
 pub trait Store:
-    Users + Sessions + Keys + Announcements + Housekeeping + Limits + Send + Sync + 'static
+    Users + Sessions + Keys + Announcements + Audit + Housekeeping + Limits + Send + Sync + 'static
 {
     /// Answers when the store can serve reads, within a bounded wait.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Whether a faster copy of the sessions is in use at this moment. `None`: there is none to be used. Without it everything
+    /// works, only slower.
+    fn copy_in_use(&self) -> Option<bool> {
+        None
+    }
 }

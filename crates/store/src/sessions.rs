@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use countersign_domain::password::PasswordHash;
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Dead, EndReason, RotationPolicy, SessionState};
-use countersign_domain::{SessionId, UserId};
+use countersign_domain::{EventId, SessionId, UserId};
 use jiff::Timestamp;
 
-use crate::{Actor, Announcement, StoreError, User};
+use crate::{Act, Announcement, StoreError, User};
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Session {
     pub amr: Vec<String>,
     /// When the user last proved who they are.
     pub auth_time: Timestamp,
+    /// The event that ended it.
+    pub ended_by: Option<EventId>,
 }
 
 /// A session to be opened at generation 0.
@@ -69,8 +71,8 @@ pub struct SignInProof {
 /// The outcome of opening a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opened {
-    /// The session is live. Where the user had too many, the oldest ended for it.
-    Opened(Session, Vec<Announcement>),
+    /// The session is live, and its user is as given at that moment. Where the user had too many, the oldest ended for it.
+    Opened(Session, User, Vec<Announcement>),
     /// The proof no longer holds: the password was changed or rehashed, or the account was
     /// disabled or deleted, since the credentials were read. Nothing was stored.
     ProofStale,
@@ -86,11 +88,20 @@ pub enum RefreshOutcome {
     Reused {
         /// Whose session it was.
         user_id: UserId,
+        /// The event that closed it.
+        event: Option<EventId>,
         /// What was announced.
         announcements: Vec<Announcement>,
     },
     /// The session is over.
-    Dead(Dead),
+    Dead {
+        /// Why.
+        dead: Dead,
+        /// Whose it was.
+        user_id: UserId,
+        /// The event that ended it; `None` where it expired.
+        event: Option<EventId>,
+    },
     /// There is no such session: it was deleted with its user, or long ago.
     Unknown,
 }
@@ -134,25 +145,24 @@ pub trait Sessions {
     /// Opens a session, stores the better hash if there is one, and notes the time of sign-in, all
     /// in one transaction, if the proof still holds. Serialised against password change, disabling and deletion of the
     /// same user: whichever commits first decides, and no session outlives the password it was opened with.
-    /// Ends the oldest sessions beyond [`MAX_SESSIONS`]; `tokens_until` is for their announcements.
+    /// Ends the oldest sessions beyond [`MAX_SESSIONS`].
     async fn open_session(
         &self,
         new: &NewSession,
         proof: &SignInProof,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Opened, StoreError>;
 
     /// Applies [`countersign_domain::rotation::decide`] to the stored state and makes its outcome
     /// durable, atomically: of any number of concurrent calls with one token, on any number of instances, one rotates and
     /// the others are given the same successor (or the outcome that the table says). A session that was ended by an acknowledged
-    /// call never rotates. After an error nothing was consumed that the same token cannot recover.
+    /// call never rotates. After an error nothing was consumed that the same token cannot recover. The act is that of
+    /// closing the session for reuse; refreshing leaves no event here.
     async fn refresh(
         &self,
         presented: Presented,
         policy: &RotationPolicy,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<RefreshOutcome, StoreError>;
 
     /// The session with this id, ended or not.
@@ -175,9 +185,7 @@ pub trait Sessions {
         id: SessionId,
         owner: Option<UserId>,
         reason: EndReason,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Ended, StoreError>;
 
     /// Ends the live sessions of a user in one transaction. One that has idled out, but not reached
@@ -188,8 +196,6 @@ pub trait Sessions {
         user: UserId,
         scope: Scope,
         reason: EndReason,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Ended, StoreError>;
 }

@@ -1,10 +1,11 @@
 use async_trait::async_trait;
+use countersign_domain::audit::Salt;
 use countersign_domain::email::EmailKey;
 use countersign_domain::password::PasswordHash;
 use countersign_domain::{SessionId, UserId};
 use jiff::Timestamp;
 
-use crate::{Announcement, StoreError};
+use crate::{Act, Announcement, StoreError};
 
 /// A user, without anything secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct NewUser {
     pub roles: Vec<String>,
     /// When the address was shown to be the user's, if it already has been.
     pub email_verified_at: Option<Timestamp>,
+    /// What the personal part of the user's events is encrypted with. Destroyed with the user.
+    pub audit_salt: Salt,
 }
 
 /// The outcome of creating a user.
@@ -144,7 +147,7 @@ pub enum Deleted {
 pub trait Users {
     /// Creates a user, unless the address is taken. Of any number of concurrent calls with one
     /// address, one creates.
-    async fn create_user(&self, new: &NewUser, now: Timestamp) -> Result<Created, StoreError>;
+    async fn create_user(&self, new: &NewUser, act: &Act) -> Result<Created, StoreError>;
 
     /// The user with this id.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
@@ -162,16 +165,19 @@ pub trait Users {
     /// Users in order of id, that is of age, after `after`; at most `limit`.
     async fn list_users(&self, after: Option<UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
 
-    /// Changes a user. Disabling ends every session of the user with the reason `UserDisabled`;
-    /// `tokens_until` is when the last access token issued before now will have expired.
+    /// Changes a user. Disabling ends every session of the user with the reason `UserDisabled`. A
+    /// change of roles leaves the sessions and has every access token from before it refused, so that clients refresh.
     async fn change_user(
         &self,
         id: UserId,
         change: &UserChange,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Patched, StoreError>;
+
+    /// Announces that tokens of the user from before the act are out of date. Who changed roles calls this after the change, with a
+    /// later time: a token that was made from the roles before while the change waited for its turn is then refused too.
+    /// Leaves no event.
+    async fn outdate_tokens(&self, id: UserId, act: &Act) -> Result<Vec<Announcement>, StoreError>;
 
     /// Sets the password and ends every session of the user except the acting one, with the
     /// reason `PasswordChanged`. A sign-in that checked the old password and commits later opens no session.
@@ -179,19 +185,15 @@ pub trait Users {
         &self,
         id: UserId,
         set: &SetPassword,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<PasswordSet, StoreError>;
 
     /// Deletes the user and everything that belongs to it. What remains are announcements, which
-    /// name ids only and expire. `expected` is as in [`SetPassword`].
+    /// name ids only and expire, and events, whose personal part nobody can read any more. `expected` is as in [`SetPassword`].
     async fn delete_user(
         &self,
         id: UserId,
         expected: Option<&str>,
-        actor: Actor,
-        now: Timestamp,
-        tokens_until: Timestamp,
+        act: &Act,
     ) -> Result<Deleted, StoreError>;
 }

@@ -147,7 +147,7 @@ fn verification(criterion: &mut Criterion) {
             max_lifetime_seconds: Some(3600),
         });
         let (cache, revoked) = (TokenCache::new(10_000), RevocationSet::new());
-        revoked.end_session(Uuid::nil(), NOW);
+        revoked.end_session(Uuid::nil(), NOW, None);
 
         let (message, signature) = token.rsplit_once('.').unwrap();
         let decoded = BASE64_URL_SAFE_NO_PAD.decode(signature).unwrap();

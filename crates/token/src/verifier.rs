@@ -34,25 +34,46 @@ impl Verifier {
     /// # Errors
     /// The first rule that the token breaks.
     pub fn verify(&self, keys: &KeySet, token: &str, now: i64) -> Result<Claims, Refusal> {
-        let token = UnverifiedToken::split(token)?;
-        let key = token.key(keys)?;
-        let (mut small, mut large) = ([0; 1024], Vec::new());
-        let payload = token.signed_payload(key, &mut small, &mut large)?;
-        let claims = Claims::from_signed_json(payload)?;
+        let claims = Self::signed(keys, token)?;
         self.check(&claims, now)?;
         Ok(claims)
     }
 
-    /// Everything about claims that depends on the time or on the service. Also what a cached token has to pass again.
-    pub(crate) fn check(&self, claims: &Claims, now: i64) -> Result<(), Refusal> {
+    /// The claims of `token` if it ever was a valid token for this service, whatever the time. Never let anybody in by this: it is for telling
+    /// somebody whose token has expired what it was.
+    ///
+    /// # Errors
+    /// The first rule that the token breaks.
+    pub fn verify_regardless_of_time(&self, keys: &KeySet, token: &str) -> Result<Claims, Refusal> {
+        let claims = Self::signed(keys, token)?;
+        self.check_service(&claims)?;
+        Ok(claims)
+    }
+
+    fn signed(keys: &KeySet, token: &str) -> Result<Claims, Refusal> {
+        let token = UnverifiedToken::split(token)?;
+        let key = token.key(keys)?;
+        let (mut small, mut large) = ([0; 1024], Vec::new());
+        let payload = token.signed_payload(key, &mut small, &mut large)?;
+        Claims::from_signed_json(payload)
+    }
+
+    fn check_service(&self, claims: &Claims) -> Result<(), Refusal> {
         let expected = &self.expected;
-        let leeway = i64::from(expected.leeway_seconds);
         if claims.iss != expected.issuer {
             return Err(Refusal::WrongIssuer);
         }
         if !claims.aud.contains(&expected.audience) {
             return Err(Refusal::WrongAudience);
         }
+        Ok(())
+    }
+
+    /// Everything about claims that depends on the time or on the service. Also what a cached token has to pass again.
+    pub(crate) fn check(&self, claims: &Claims, now: i64) -> Result<(), Refusal> {
+        self.check_service(claims)?;
+        let expected = &self.expected;
+        let leeway = i64::from(expected.leeway_seconds);
         let (earliest, latest) = (now.saturating_sub(leeway), now.saturating_add(leeway));
         if claims.exp <= earliest {
             return Err(Refusal::Expired);

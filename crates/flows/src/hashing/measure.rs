@@ -10,11 +10,20 @@ use super::PoolSettings;
 use super::engine::{Taken, Work};
 use super::load::{Load, Turn};
 
+/// How long a sign-in takes on a thread that has nothing else to do.
+pub fn time_of_one(settings: &PoolSettings) -> Duration {
+    time_of(settings, 1)
+}
+
 /// How long this thread takes for as many sign-ins as it has lanes, begun at once.
 pub fn time_of_full_lanes(settings: &PoolSettings) -> Duration {
+    time_of(settings, settings.lanes.get())
+}
+
+fn time_of(settings: &PoolSettings, sign_ins: usize) -> Duration {
     let load = Arc::new(Load::new(settings));
     let mut answers = Vec::new();
-    let mut tasks: Vec<_> = (0..settings.lanes.get())
+    let mut tasks: Vec<_> = (0..sign_ins)
         .map(|_| {
             let (answer, result) = oneshot::channel();
             answers.push(result);

@@ -5,13 +5,14 @@ mod engine;
 mod load;
 mod measure;
 mod pool;
+mod priority;
 mod queue;
 mod side_by_side;
 #[cfg(test)]
 mod tests;
 
 pub use engine::{Engine, OneByOne, Taken, Task, Work};
-pub use measure::time_of_full_lanes;
+pub use measure::{time_of_full_lanes, time_of_one};
 pub use pool::{HashPool, HashingFigures, PoolSettings};
 pub use queue::{Room, room};
 pub use side_by_side::SideBySide;

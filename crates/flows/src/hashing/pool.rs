@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Checked;
 use super::engine::{Engine, OneByOne, Taken, Task, Work};
 use super::load::{Load, Turn};
+use super::priority;
 use super::queue::{FairQueue, Room};
 use super::side_by_side::SideBySide;
 use crate::fault::Overloaded;
@@ -118,6 +119,16 @@ impl HashPool {
             result,
         )
         .await
+    }
+
+    /// Whether somebody from there would be refused now. Asked before anything else is done for a
+    /// sign-in, so that a flood of them costs little.
+    pub fn admit(&self, from: AddressBlock) -> Result<(), Overloaded> {
+        let mut queue = self.shared.lock();
+        match queue.waiting.admits(from, self.shared.room(), gone) {
+            true => Ok(()),
+            false => Err(self.shared.overloaded_with(&queue, from)),
+        }
     }
 
     /// Hashes a new password.
@@ -228,11 +239,7 @@ impl Shared {
     }
 
     fn work(&self) {
-        // On Linux this lowers the priority of this thread alone: at equal priority one request in
-        // a hundred waits a whole scheduler slice behind a hash.
-        if let Err(error) = rustix::process::setpriority_process(None, 19) {
-            tracing::debug!(%error, "cannot lower the priority of a hashing thread");
-        }
+        priority::give_way();
         let mut engine = self.settings.engine();
         while let Some(task) = self.take() {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -247,17 +254,19 @@ impl Shared {
 
     fn push(&self, from: AddressBlock, work: Work) -> Result<(), Overloaded> {
         let mut queue = self.lock();
-        let (load, longest_wait) = (&self.load, self.settings.longest_wait);
-        let room = Room::within(longest_wait, load.pace(), load.slots(), load.running());
         let enqueued = Instant::now();
         let task = Task { work, enqueued };
-        let gone = |task: &Task| task.work.abandoned();
-        if !queue.waiting.join(from, task, room, gone) {
+        if !queue.waiting.join(from, task, self.room(), gone) {
             return Err(self.overloaded_with(&queue, from));
         }
         drop(queue);
         self.filled.notify_one();
         Ok(())
+    }
+
+    fn room(&self) -> Room {
+        let (load, longest_wait) = (&self.load, self.settings.longest_wait);
+        Room::within(longest_wait, load.pace(), load.slots(), load.running())
     }
 
     /// The next task, when there is one. `None`: the pool is closed.
@@ -321,4 +330,9 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Nobody waits for it any more.
+fn gone(task: &Task) -> bool {
+    task.work.abandoned()
 }

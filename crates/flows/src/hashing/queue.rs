@@ -63,6 +63,21 @@ impl<T> FairQueue<T> {
         self.waiting.min(self.lines.len().saturating_mul(own + 1))
     }
 
+    /// Whether somebody from there could join now.
+    pub(super) fn admits(
+        &mut self,
+        from: AddressBlock,
+        room: Room,
+        abandoned: impl Fn(&T) -> bool,
+    ) -> bool {
+        if self.waiting >= room.places || self.line(from) >= room.per_address {
+            self.sweep(abandoned);
+        }
+        let own = self.line(from);
+        let longest = self.lines.values().map(VecDeque::len).max().unwrap_or(0);
+        own < room.per_address && (self.waiting < room.places || longest > own + 1)
+    }
+
     /// Joins the line of an address, or answers `false` where there is no room. When all places are
     /// taken, the last of the longest line makes room for somebody from a line that is shorter by more than one.
     pub(super) fn join(
@@ -72,12 +87,11 @@ impl<T> FairQueue<T> {
         room: Room,
         abandoned: impl Fn(&T) -> bool,
     ) -> bool {
-        if self.waiting >= room.places || self.line(from) >= room.per_address {
-            self.sweep(abandoned);
-        }
-        let own = self.line(from);
-        if own >= room.per_address || (self.waiting >= room.places && !self.displace(own)) {
+        if !self.admits(from, room, abandoned) {
             return false;
+        }
+        if self.waiting >= room.places {
+            self.displace();
         }
         let line = self.lines.entry(from).or_default();
         if line.is_empty() {
@@ -111,18 +125,13 @@ impl<T> FairQueue<T> {
         self.lines.get(&from).map_or(0, VecDeque::len)
     }
 
-    /// Sends away the last of the longest line, if that is longer than `own` by more than one.
-    fn displace(&mut self, own: usize) -> bool {
-        let longest = self.lines.iter().max_by_key(|(_, line)| line.len());
-        let Some((&from, line)) = longest.filter(|(_, line)| line.len() > own + 1) else {
-            return false;
-        };
-        debug_assert!(!line.is_empty());
-        if let Some(line) = self.lines.get_mut(&from) {
+    /// Sends away the last of the longest line, which must be longer than one.
+    fn displace(&mut self) {
+        if let Some(line) = self.lines.values_mut().max_by_key(|line| line.len()) {
+            debug_assert!(line.len() > 1);
             line.pop_back();
             self.waiting -= 1;
         }
-        true
     }
 
     /// Forgets those for whom nobody waits any more.

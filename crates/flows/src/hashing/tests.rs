@@ -241,4 +241,10 @@ fn padding_is_computed_in_the_lanes_too() {
     assert_eq!(steps(Some(&cheaper), "another password"), 33);
     let configured = hash(BCRYPT, PASSWORD);
     assert_eq!(steps(Some(&configured), "another password"), 33);
+    // Longer than any password may be, and than bcrypt takes.
+    for long in ["x".repeat(2_000), "x".repeat(100)] {
+        assert_eq!(steps(None, &long), 33);
+        assert_eq!(steps(Some(&configured), &long), 33);
+        assert_eq!(steps(Some("$2b$05$damaged"), &long), 33);
+    }
 }

@@ -30,7 +30,6 @@ impl MemoryLimits {
     }
 
     /// How many keys are kept.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         let shards = self.shards.iter();
         shards.map(|shard| lock(shard).len()).sum()

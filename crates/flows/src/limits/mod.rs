@@ -7,22 +7,26 @@ mod limiter;
 mod memory;
 mod policy;
 mod standing;
+mod tallies;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use countersign_domain::SessionId;
-use countersign_domain::device_token::DeviceId;
+use countersign_domain::audit::{By, Kind};
+use countersign_domain::device_token::KnownDevice;
 use countersign_domain::limits::{Return, Rule, Taken};
+use countersign_domain::rotation::later;
 use countersign_store::LimitKey;
 use jiff::Timestamp;
 
 pub(crate) use limiter::Limiter;
 pub use policy::{Counting, LimitPolicy};
 pub use standing::{Counted, Limited, Standing};
+pub use tallies::LimitFigures;
 
 use limiter::{Limit, Who};
 
+use crate::access::Authenticated;
 use crate::fault::Fault;
 use crate::{Caller, Flows};
 
@@ -46,6 +50,7 @@ pub(crate) struct Held {
 }
 
 struct Place {
+    name: &'static str,
     key: LimitKey,
     rule: Rule,
     until: Timestamp,
@@ -62,17 +67,59 @@ pub(crate) enum Effect {
 
 impl Flows {
     /// Counts a request that takes a token against the limit for everything else.
-    pub fn count_other(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+    pub async fn count_other(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
         let who = Who::Address(caller.block());
         let limit = Limit("other", self.limiter.policy.other, who);
-        self.limiter.pass(limit, self.cautious_now())
+        self.pass(limit, caller).await
     }
 
     /// Counts a refresh.
-    pub(crate) fn count_refresh(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
+    pub(crate) async fn count_refresh(&self, caller: &Caller) -> Result<Option<Standing>, Limited> {
         let who = Who::Address(caller.block());
         let limit = Limit("refresh", self.limiter.policy.refresh, who);
-        self.limiter.pass(limit, self.cautious_now())
+        self.pass(limit, caller).await
+    }
+
+    /// Takes a place of a generous limit, which is never given back.
+    async fn pass(&self, limit: Limit<'_>, caller: &Caller) -> Result<Option<Standing>, Limited> {
+        let Limit(name, _, who) = limit;
+        let passed = self.limiter.pass(limit, self.cautious_now());
+        if let Err(limited) = &passed {
+            self.record_limited(self.limiter.key_of(name, who), who, limited, caller)
+                .await;
+        }
+        passed
+    }
+
+    /// Records that a limit has begun to refuse somebody: once until it admits again, or whoever is
+    /// refused could fill the log. The refusal stands also where it cannot be recorded.
+    async fn record_limited(
+        &self,
+        key: LimitKey,
+        who: Who<'_>,
+        limited: &Limited,
+        caller: &Caller,
+    ) {
+        let now = self.clock.now();
+        let until = later(now, limited.standing.reset.try_into().unwrap_or_default());
+        let known = self.limiter.refused.get(&key);
+        if known.is_some_and(|until| now < until) {
+            return;
+        }
+        self.limiter.refused.insert(key, until);
+        let mut draft = self.draft(Kind::LimitReached, By::Anybody, caller, now);
+        let limit = limited.standing.policy;
+        draft.details.insert("limit".to_owned(), limit.into());
+        match who {
+            Who::Device(_, user) => draft.user = Some(user),
+            Who::Session(session, user) => {
+                (draft.user, draft.session) = (Some(user), Some(session));
+            }
+            Who::Address(_) | Who::Account(_) => {}
+        }
+        if let Err(error) = self.record(draft).await {
+            tracing::warn!(%error, limit, "a refusal by a limit was not recorded");
+        }
     }
 
     pub(crate) fn limit_registration<'a>(&self, caller: &Caller) -> [Limit<'a>; 1] {
@@ -85,12 +132,12 @@ impl Flows {
     pub(crate) fn limit_sign_in<'a>(
         &self,
         email: &'a str,
-        device: Option<DeviceId>,
+        device: Option<KnownDevice>,
         caller: &Caller,
     ) -> Vec<Limit<'a>> {
         let LimitPolicy { login, account, .. } = self.limiter.policy;
         match device {
-            Some(device) => vec![Limit("device", login, Who::Device(device))],
+            Some(device) => vec![Limit("device", login, Who::Device(device.id, device.user))],
             None => vec![
                 Limit("login", login, Who::Address(caller.block())),
                 Limit(ACCOUNT, account, Who::Account(email)),
@@ -101,11 +148,11 @@ impl Flows {
     /// What a password is counted against that a signed-in user is asked for again: the session,
     /// so that whoever holds a stolen token can guess no more than at the front door, and nobody can
     /// keep the owner from it.
-    pub(crate) fn limit_password_again<'a>(&self, session: SessionId) -> [Limit<'a>; 1] {
+    pub(crate) fn limit_password_again<'a>(&self, who: &Authenticated) -> [Limit<'a>; 1] {
         [Limit(
             "password",
             self.limiter.policy.login,
-            Who::Session(session),
+            Who::Session(who.session(), who.user()),
         )]
     }
 
@@ -114,6 +161,7 @@ impl Flows {
     pub(crate) async fn hold(
         &self,
         limits: impl IntoIterator<Item = Limit<'_>>,
+        caller: &Caller,
     ) -> Result<Held, Limited> {
         let now = self.cautious_now();
         let mut held = Held {
@@ -124,12 +172,15 @@ impl Flows {
             let Some(rule) = rule else { continue };
             let key = self.limiter.key_of(name, who);
             let (taken, counted) = self.take(key, &rule, now).await;
-            match Standing::after(name, &rule, taken, now) {
+            let standing = Standing::after(name, &rule, taken, now);
+            self.limiter.count(name, standing.is_ok());
+            match standing {
                 Ok((standing, until)) => {
                     if name != ACCOUNT {
                         held.standing.get_or_insert(standing);
                     }
                     held.places.push(Place {
+                        name,
                         key,
                         rule,
                         until,
@@ -138,6 +189,7 @@ impl Flows {
                 }
                 Err(limited) => {
                     self.settle(held, Effect::GiveBack(Return::Unused)).await;
+                    self.record_limited(key, who, &limited, caller).await;
                     return Err(limited);
                 }
             }
@@ -159,6 +211,9 @@ impl Flows {
                 }
             }
         }
+        if self.limiter.policy.shared == Counting::InStore {
+            self.limiter.without_store.fetch_add(1, Ordering::Relaxed);
+        }
         let taken = self.limiter.strict.take_now(key, rule, now);
         (taken, Counting::InMemory)
     }
@@ -174,12 +229,16 @@ impl Flows {
         };
         let now = self.cautious_now();
         for Place {
+            name,
             key,
             rule,
             until,
             counted,
         } in &held.places
         {
+            if let Some(tally) = self.limiter.tallies.of(name) {
+                tally.given_back.one_more();
+            }
             match counted {
                 Counting::InMemory => self
                     .limiter
@@ -202,10 +261,11 @@ impl Flows {
     pub(crate) async fn counted<T, E: From<Fault>>(
         &self,
         limits: impl IntoIterator<Item = Limit<'_>>,
+        caller: &Caller,
         evaluate: impl Future<Output = Result<T, E>>,
         effect: impl FnOnce(&Result<T, E>) -> Effect,
     ) -> Counted<T, E> {
-        let held = match self.hold(limits).await {
+        let held = match self.hold(limits, caller).await {
             Ok(held) => held,
             Err(limited) => {
                 return Counted {

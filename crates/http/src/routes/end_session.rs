@@ -4,6 +4,7 @@ use countersign_domain::SessionId;
 use http::StatusCode;
 
 use crate::bearer::Bearer;
+use crate::context::Context;
 use crate::edge::Edge;
 use crate::problem::{Problem, SESSION_NOT_FOUND};
 
@@ -21,10 +22,11 @@ use crate::problem::{Problem, SESSION_NOT_FOUND};
 )]
 pub(super) async fn end_session(
     State(edge): State<Edge>,
+    Context(caller): Context,
     Bearer(who): Bearer,
     id: Result<Path<SessionId>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
     let Path(id) = id.map_err(|_| &SESSION_NOT_FOUND)?;
-    edge.flows.end_session(&who, id).await?;
+    edge.flows.end_session(&who, id, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,5 +1,6 @@
 use axum::Json as Answer;
 use axum::extract::State;
+use countersign_domain::SessionId;
 
 use crate::answers::{SessionAnswer, SessionListAnswer};
 use crate::bearer::Bearer;
@@ -25,10 +26,8 @@ pub(super) async fn list_sessions(
     Bearer(who): Bearer,
     paging: Paging,
 ) -> Result<Answer<SessionListAnswer>, Problem> {
-    let page = edge
-        .flows
-        .sessions(who.user(), paging.after, paging.limit)
-        .await?;
+    let after = paging.after.map(|(at, id)| (at, SessionId(id)));
+    let page = edge.flows.sessions(who.user(), after, paging.limit).await?;
     let current = who.session();
     let items = page.items.into_iter().map(|session| {
         let is_current = session.id == current;
@@ -36,6 +35,6 @@ pub(super) async fn list_sessions(
     });
     Ok(Answer(SessionListAnswer {
         items: items.collect(),
-        next_cursor: page.next.map(paging::encode),
+        next_cursor: page.next.map(|(at, id)| paging::encode((at, id.0))),
     }))
 }

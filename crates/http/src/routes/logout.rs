@@ -79,7 +79,7 @@ pub(super) async fn logout(
         }
         None => {
             let Bearer(who) = bearer?.ok_or(&MISSING_TOKEN)?;
-            edge.flows.logout(&who, input.scope).await?;
+            edge.flows.logout(&who, input.scope, &caller).await?;
         }
     }
     Ok(StatusCode::NO_CONTENT)

@@ -1,5 +1,6 @@
 //! The routes, one file each.
 
+mod audit_events;
 mod change_password;
 mod delete_me;
 mod end_session;
@@ -39,6 +40,7 @@ pub(crate) fn described() -> OpenApiRouter<Edge> {
         .routes(routes!(change_password::change_password))
         .routes(routes!(list_sessions::list_sessions))
         .routes(routes!(end_session::end_session))
+        .routes(routes!(audit_events::audit_events))
         .routes(routes!(jwks::jwks))
         .routes(routes!(metadata::metadata))
         .routes(routes!(health::healthz))

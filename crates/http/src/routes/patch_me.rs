@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::answers::UserAnswer;
 use crate::bearer::Bearer;
 use crate::body::Json;
+use crate::context::Context;
 use crate::edge::Edge;
 use crate::fields::{Fields, FromFields};
 use crate::problem::Problem;
@@ -40,9 +41,10 @@ impl FromFields for ProfilePatch {
 )]
 pub(super) async fn patch_me(
     State(edge): State<Edge>,
+    Context(caller): Context,
     Bearer(who): Bearer,
     Json(patch): Json<ProfilePatch>,
 ) -> Result<Response, Problem> {
-    let user = edge.flows.change_profile(&who, patch).await?;
+    let user = edge.flows.change_profile(&who, patch, &caller).await?;
     Ok(Answer(UserAnswer::from(&user)).into_response())
 }

@@ -6,6 +6,7 @@
 mod labels;
 mod pulled;
 mod route;
+mod span;
 mod trace_context;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use axum::extract::MatchedPath;
 use countersign_flows::Flows;
-use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode, Version as HttpVersion};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -21,17 +22,30 @@ use prometheus_client::registry::Registry;
 
 use labels::{Outcome, Reason, Version};
 use route::{Asked, Route, Routes};
-use trace_context::TraceId;
+use span::Trace;
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub use span::{RequestSpan, Spans};
+pub use trace_context::TraceParent;
 
 /// Put into the answer to a refresh that got the same successor as before.
 #[derive(Clone, Copy)]
 pub(crate) struct Repeated;
 
+/// Where a server shows itself, beside the log.
+#[derive(Default)]
+pub struct Outlets {
+    /// Figures that are shown with those of the edge.
+    pub registry: Registry,
+    /// Who takes spans of requests, if somebody does.
+    pub spans: Option<Arc<dyn Spans>>,
+}
+
 /// The figures of one server, and who writes its request log.
 pub(crate) struct Sight {
     registry: Registry,
+    spans: Option<Arc<dyn Spans>>,
+    /// Whether clients reach the server by HTTPS.
+    secure: bool,
     routes: Routes,
     in_flight: Gauge,
     given_up: Counter,
@@ -41,9 +55,15 @@ pub(crate) struct Sight {
 }
 
 impl Sight {
-    /// Adds to what `registry` has already.
-    pub(crate) fn new(flows: Arc<Flows>, mut registry: Registry) -> Self {
+    /// Adds to what the registry has already.
+    pub(crate) fn new(flows: Arc<Flows>, outlets: Outlets, secure: bool) -> Self {
+        let Outlets {
+            mut registry,
+            spans,
+        } = outlets;
         let sight = Self {
+            spans,
+            secure,
             routes: Routes::new(&mut registry),
             in_flight: Gauge::default(),
             given_up: Counter::default(),
@@ -120,7 +140,8 @@ impl Sight {
                 .routes
                 .find(template.map(MatchedPath::as_str), request.method()),
             request_id,
-            trace: request.headers().get(TRACEPARENT).and_then(TraceId::read),
+            trace: Trace::read(request.headers(), self.spans.is_some()),
+            version: request.version(),
             began: flows.elapsed(),
             answered: false,
         }
@@ -163,14 +184,15 @@ pub(crate) struct Watched<'a> {
     flows: &'a Flows,
     route: &'a Route,
     request_id: HeaderValue,
-    trace: Option<TraceId>,
+    trace: Trace,
+    version: HttpVersion,
     began: Duration,
     answered: bool,
 }
 
 /// A line of the request log. The level must be a constant, and health checks are at a lower one.
 macro_rules! line {
-    ($watched:expr, $level:expr, $took:expr, $text:literal $(, $field:ident = $value:expr)*) => {
+    ($watched:expr, $level:expr, $took:expr, $recorded:expr, $text:literal $(, $field:ident = $value:expr)*) => {
         tracing::event!(
             target: "request",
             $level,
@@ -179,7 +201,7 @@ macro_rules! line {
             $($field = $value,)*
             duration_us = u64::try_from($took.as_micros()).unwrap_or(u64::MAX),
             request_id = $watched.request_id.to_str().unwrap_or_default(),
-            trace_id = $watched.trace.as_ref().map(TraceId::as_str),
+            trace_id = $watched.trace_id($recorded),
             $text,
         )
     };
@@ -191,6 +213,8 @@ impl Watched<'_> {
         self.answered = true;
         let took = self.took();
         self.sight.count(self.route, status, end, took);
+        let recorded = self.record(Some(status), end.code, took);
+        let recorded = recorded.as_deref();
         let (status, code) = (status.as_u16(), end.code);
         match self.route.quiet {
             false => {
@@ -198,6 +222,7 @@ impl Watched<'_> {
                     self,
                     tracing::Level::INFO,
                     took,
+                    recorded,
                     "answered",
                     status = status,
                     code = code
@@ -208,6 +233,7 @@ impl Watched<'_> {
                     self,
                     tracing::Level::DEBUG,
                     took,
+                    recorded,
                     "answered",
                     status = status,
                     code = code
@@ -219,6 +245,37 @@ impl Watched<'_> {
     fn took(&self) -> Duration {
         self.flows.elapsed().saturating_sub(self.began)
     }
+
+    /// Gives the request away as a span; answers the id of its trace. What machines ask for every
+    /// few seconds is no part of anybody's trace.
+    fn record(
+        &self,
+        status: Option<StatusCode>,
+        code: Option<&'static str>,
+        took: Duration,
+    ) -> Option<String> {
+        let spans = self.sight.spans.as_ref()?;
+        if self.route.quiet {
+            return None;
+        }
+        spans.record(&RequestSpan {
+            parent: self.trace.parent.as_ref(),
+            trace_state: self.trace.state(),
+            method: self.route.method,
+            route: self.route.matched().then_some(&self.route.template),
+            secure: self.sight.secure,
+            version: self.version,
+            status,
+            code,
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            took,
+        })
+    }
+
+    /// The trace that the request was recorded in, or else that it came with.
+    fn trace_id<'s>(&'s self, recorded: Option<&'s str>) -> Option<&'s str> {
+        recorded.or_else(|| Some(self.trace.parent.as_ref()?.trace_id()))
+    }
 }
 
 impl Drop for Watched<'_> {
@@ -227,7 +284,15 @@ impl Drop for Watched<'_> {
         if !self.answered {
             self.sight.given_up.inc();
             let took = self.took();
-            line!(self, tracing::Level::INFO, took, "given up by its client");
+            let recorded = self.record(None, None, took);
+            let recorded = recorded.as_deref();
+            line!(
+                self,
+                tracing::Level::INFO,
+                took,
+                recorded,
+                "given up by its client"
+            );
         }
     }
 }

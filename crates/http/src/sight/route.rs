@@ -47,6 +47,13 @@ pub(super) struct Route {
     answered: [OnceLock<Counter>; 5],
 }
 
+impl Route {
+    /// Whether there is such a route.
+    pub(super) fn matched(&self) -> bool {
+        self.template != UNMATCHED
+    }
+}
+
 /// Which of the operations that have figures of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {

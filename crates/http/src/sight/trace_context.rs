@@ -2,11 +2,30 @@
 
 use http::HeaderValue;
 
-/// A trace id: 32 lower-case hexadecimal digits, not all of them zero.
-#[derive(Clone, Copy)]
-pub(super) struct TraceId([u8; 32]);
+/// What a valid `traceparent` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParent {
+    trace: [u8; 32],
+    parent: [u8; 16],
+    sampled: bool,
+}
 
-impl TraceId {
+impl TraceParent {
+    /// The trace's id: 32 lower-case hexadecimal digits, not all of them zero.
+    pub fn trace_id(&self) -> &str {
+        std::str::from_utf8(&self.trace).unwrap_or_default()
+    }
+
+    /// The id of the caller's span: 16 lower-case hexadecimal digits, not all of them zero.
+    pub fn parent_id(&self) -> &str {
+        std::str::from_utf8(&self.parent).unwrap_or_default()
+    }
+
+    /// Whether the caller records the trace (section 3.2.3.3).
+    pub fn sampled(&self) -> bool {
+        self.sampled
+    }
+
     /// Reads a `traceparent`. A later version may have more after the flags (section 3.2.4);
     /// whatever is malformed is as if it were not there.
     pub(super) fn read(value: &HeaderValue) -> Option<Self> {
@@ -16,7 +35,8 @@ impl TraceId {
         let version = hex(parts.next()?, 2)?;
         let trace = hex(parts.next()?, 32)?;
         let parent = hex(parts.next()?, 16)?;
-        hex(parts.next()?, 2)?;
+        let flags = std::str::from_utf8(hex(parts.next()?, 2)?).ok()?;
+        let sampled = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
         let whole = match version {
             b"ff" => false,
             b"00" => more.is_empty(),
@@ -26,11 +46,11 @@ impl TraceId {
         if !whole || !some(trace) || !some(parent) {
             return None;
         }
-        trace.try_into().ok().map(Self)
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        Some(Self {
+            trace: trace.try_into().ok()?,
+            parent: parent.try_into().ok()?,
+            sampled,
+        })
     }
 }
 
@@ -46,8 +66,20 @@ mod tests {
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
     fn read(text: &str) -> Option<String> {
-        let read = TraceId::read(&HeaderValue::from_str(text).unwrap());
-        read.map(|trace| trace.as_str().to_owned())
+        parse(text).map(|read| read.trace_id().to_owned())
+    }
+
+    fn parse(text: &str) -> Option<TraceParent> {
+        TraceParent::read(&HeaderValue::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn the_caller_is_taken() {
+        for (flags, sampled) in [("00", false), ("01", true), ("02", false), ("ff", true)] {
+            let read = parse(&format!("00-{TRACE}-b7ad6b7169203331-{flags}")).unwrap();
+            assert_eq!(read.parent_id(), "b7ad6b7169203331");
+            assert_eq!(read.sampled(), sampled, "{flags}");
+        }
     }
 
     #[test]

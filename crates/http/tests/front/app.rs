@@ -1,7 +1,7 @@
 //! The server under test.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,9 +12,9 @@ use countersign_flows::clock::ManualClock;
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::SeededRandom;
-use countersign_flows::{Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
+use countersign_flows::{Caller, Flows, LimitPolicy, OpenError, Policy, Role, Secrets};
 use countersign_http::{
-    CorsOrigins, Edge, EdgeSettings, TrustedProxies, operator_router, public_router,
+    CorsOrigins, Edge, EdgeSettings, Outlets, Spans, TrustedProxies, operator_router, public_router,
 };
 use countersign_store_sql::{Database, Pools, SqlStore};
 use countersign_token::Algorithm;
@@ -23,6 +23,9 @@ use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::answer::{Answer, Tokens};
+
+/// Whoever does what no route does.
+pub(crate) static OPERATOR: LazyLock<Caller> = LazyLock::new(|| Caller::operator("tests"));
 
 /// The password of every user here.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
@@ -41,6 +44,8 @@ pub(crate) struct Choices {
     /// None at all, since every test comes from one address; those about limits choose some.
     pub(crate) limits: LimitPolicy,
     pub(crate) issuer: &'static str,
+    /// Who takes spans.
+    pub(crate) spans: Option<Arc<dyn Spans>>,
 }
 
 impl Default for Choices {
@@ -48,7 +53,7 @@ impl Default for Choices {
         Self {
             algorithm: Algorithm::EdDsa,
             bcrypt_cost: 4,
-            hash_lanes: NonZeroUsize::new(4).unwrap(),
+            hash_lanes: NonZeroUsize::new(6).unwrap(),
             longest_wait: Duration::from_secs(60),
             root_secret: [7; 32],
             cors: CorsOrigins::Loopback,
@@ -56,6 +61,7 @@ impl Default for Choices {
             access_lifetime: minutes(15),
             limits: LimitPolicy::default(),
             issuer: "https://auth.example.org",
+            spans: None,
         }
     }
 }
@@ -127,7 +133,11 @@ impl App {
         };
         let mut registry = Registry::default();
         store.register(&mut registry);
-        let edge = Edge::with_registry(flows.clone(), settings, registry);
+        let outlets = Outlets {
+            registry,
+            spans: choices.spans,
+        };
+        let edge = Edge::with_outlets(flows.clone(), settings, outlets);
         Ok(Self {
             router: public_router(edge.clone()),
             operator: operator_router(edge),
@@ -207,6 +217,8 @@ fn policy(choices: &Choices) -> Policy {
             idle: days(30),
         },
         session_lifetime: days(90),
+        audit_retention: Some(days(365)),
+        audit_refreshes: true,
     }
 }
 

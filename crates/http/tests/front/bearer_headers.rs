@@ -88,12 +88,12 @@ async fn two_headers_are_refused_even_if_they_agree() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "invalid_token",
       "detail": "It is malformed, was not issued by this server, or is not meant for it.",
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 401,
       "title": "The access token is not valid",
       "type": "/problems/invalid_token"

@@ -109,12 +109,12 @@ async fn bad_json_in_words() {
     400 Bad Request
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "malformed_request",
       "detail": "The body is not valid JSON: see line 1, column 1.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The request cannot be read",
       "type": "/problems/malformed_request"
@@ -166,12 +166,12 @@ async fn the_largest_body() {
     413 Payload Too Large
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
+    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
 
     {
       "code": "body_too_large",
       "detail": "A body has at most 65,536 bytes.",
-      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
+      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
       "status": 413,
       "title": "The body is too large",
       "type": "/problems/body_too_large"
@@ -200,12 +200,12 @@ async fn a_body_that_never_ends() {
     408 Request Timeout
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "request_timeout",
       "detail": "The body must arrive within 10 seconds.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 408,
       "title": "The request took too long to arrive",
       "type": "/problems/request_timeout"

@@ -14,12 +14,12 @@ async fn an_unknown_path() {
     404 Not Found
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "not_found",
       "detail": "No route has this path.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 404,
       "title": "There is nothing here",
       "type": "/problems/not_found"
@@ -50,12 +50,12 @@ async fn a_wrong_method() {
     content-type: application/problem+json
     cache-control: no-store
     allow: POST
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "method_not_allowed",
       "detail": "`Allow` lists those that are.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 405,
       "title": "The method is not allowed here",
       "type": "/problems/method_not_allowed"

@@ -34,7 +34,7 @@ async fn a_page_of_this_machine() {
     access-control-allow-origin: http://localhost:3000
     access-control-allow-methods: GET,POST,PATCH,DELETE
     access-control-allow-headers: accept,authorization,content-type,x-request-id,countersign-device,x-requested-with
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
     ");
 }
 

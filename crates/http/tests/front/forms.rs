@@ -19,14 +19,14 @@ async fn a_repeated_parameter() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "malformed_request",
       "detail": "A parameter occurs more than once.",
       "error": "invalid_request",
       "error_description": "A parameter occurs more than once.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The request cannot be read",
       "type": "/problems/malformed_request"

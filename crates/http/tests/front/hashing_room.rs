@@ -28,7 +28,7 @@ async fn app(wait: Duration) -> App {
 }
 
 /// Puts a task of nobody's at the front.
-async fn occupy(app: &App) -> tokio::task::JoinHandle<()> {
+pub(crate) async fn occupy(app: &App) -> tokio::task::JoinHandle<()> {
     let flows = app.flows.clone();
     let task = tokio::spawn(async move {
         let somebody = PresentedPassword::new("somebody");
@@ -50,9 +50,17 @@ async fn who_is_sent_away_has_used_up_no_place() {
         assert_eq!(answer.problem(), (503, "overloaded".to_owned()));
         let retry: u64 = answer.header("retry-after").unwrap().parse().unwrap();
         assert!((1..=5).contains(&retry), "{retry}");
-        assert_eq!(answer.header("ratelimit"), Some(r#""login";r=5;t=900"#));
+        assert_eq!(answer.header("ratelimit"), None);
     }
+    // Nothing was looked up either.
+    let figures = app.metrics().await;
+    assert!(!figures.contains("operation=\"credentials_by_email\""));
     busy.await.unwrap();
+    let answer = app.login("ada@example.org", "wrong").await;
+    assert_eq!(answer.problem(), (401, "invalid_credentials".to_owned()));
+    assert_eq!(answer.header("ratelimit"), Some(r#""login";r=4;t=900"#));
+    let figures = app.metrics().await;
+    assert!(figures.contains("operation=\"credentials_by_email\""));
 }
 
 #[tokio::test]

@@ -141,7 +141,7 @@ async fn what_an_operator_ends_stays_ended_whatever_the_command_is_set_to() {
     let server = server.await;
     let tokens = server.welcome("ada@example.org").await;
     let command = server.another(operator()).await.unwrap();
-    let users = command.flows.users();
+    let users = command.flows.users(&crate::app::OPERATOR);
     let user = users.get_by_email("ada@example.org").await.unwrap();
     assert_eq!(users.sign_out(user.unwrap().id).await.unwrap(), Some(1));
     // Past the lifetime that the command knows, within the one that the token has.
@@ -160,7 +160,7 @@ async fn a_command_that_is_set_to_another_algorithm_changes_no_keys() {
     assert_eq!(server.flows.signing_keys().await.unwrap(), before);
     command
         .flows
-        .rotate_keys(Rotation::Scheduled)
+        .rotate_keys(Rotation::Scheduled, &crate::app::OPERATOR)
         .await
         .unwrap();
     let after = server.flows.signing_keys().await.unwrap();

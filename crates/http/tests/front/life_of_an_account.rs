@@ -24,7 +24,7 @@ async fn delete(app: &App, token: &str) -> Answer {
 }
 
 async fn set_disabled(app: &App, email: &str, disabled: bool) {
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let user = users.get_by_email(email).await.unwrap().unwrap();
     let change = UserChange {
         disabled: Some(disabled),
@@ -124,7 +124,7 @@ async fn an_account_that_is_enabled_again_signs_in_anew() {
 async fn a_user_who_is_signed_in_sees_the_roles_that_an_operator_gives() {
     let app = App::new().await;
     let tokens = app.welcome("ada@example.org").await;
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let ada = users
         .get_by_email("ada@example.org")
         .await

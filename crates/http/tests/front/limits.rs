@@ -93,12 +93,12 @@ async fn five_wrong_passwords_and_then_a_pause() {
             retry-after: 800
             ratelimit-policy: "login";q=5;w=900
             ratelimit: "login";r=0;t=800
-            x-request-id: 01a3185d-d6a0-730b-bdb7-a6a634a5f1aa
+            x-request-id: 01a3185d-d6a0-7d2c-875a-68e2ac651ce0
 
             {
               "code": "rate_limited",
               "detail": "Try again after the time in `Retry-After`.",
-              "request_id": "01a3185d-d6a0-730b-bdb7-a6a634a5f1aa",
+              "request_id": "01a3185d-d6a0-7d2c-875a-68e2ac651ce0",
               "status": 429,
               "title": "Too many attempts",
               "type": "/problems/rate_limited"
@@ -136,13 +136,21 @@ async fn a_right_password_gives_its_place_back() {
 async fn a_right_password_of_a_disabled_account_is_no_wrong_one() {
     for app in each(sign_ins()).await {
         app.register("ada@example.org").await;
-        let ada = app.flows.users().get_by_email("ada@example.org").await;
+        let ada = app
+            .flows
+            .users(&crate::app::OPERATOR)
+            .get_by_email("ada@example.org")
+            .await;
         let id = ada.unwrap().unwrap().id;
         let disable = UserChange {
             disabled: Some(true),
             ..UserChange::default()
         };
-        app.flows.users().update(id, disable).await.unwrap();
+        app.flows
+            .users(&crate::app::OPERATOR)
+            .update(id, disable)
+            .await
+            .unwrap();
         for _ in 0..8 {
             assert_eq!(app.login("ada@example.org", PASSWORD).await.status, 403);
         }

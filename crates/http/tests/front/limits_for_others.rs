@@ -50,14 +50,14 @@ async fn refreshes() {
     retry-after: 60
     ratelimit-policy: "refresh";q=2;w=60
     ratelimit: "refresh";r=0;t=60
-    x-request-id: 01a3185c-5000-7d8f-94d1-0efdf17eac06
+    x-request-id: 01a3185c-5000-74d0-8512-0bd70c99ba89
 
     {
       "code": "rate_limited",
       "detail": "Try again after the time in `Retry-After`.",
       "error": "slow_down",
       "error_description": "Try again after the time in `Retry-After`.",
-      "request_id": "01a3185c-5000-7d8f-94d1-0efdf17eac06",
+      "request_id": "01a3185c-5000-74d0-8512-0bd70c99ba89",
       "status": 429,
       "title": "Too many attempts",
       "type": "/problems/rate_limited"

@@ -30,12 +30,12 @@ async fn other_media_types() {
     415 Unsupported Media Type
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unsupported_media_type",
       "detail": "Send `Content-Type: application/json` or `application/x-www-form-urlencoded`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 415,
       "title": "The media type is not supported",
       "type": "/problems/unsupported_media_type"

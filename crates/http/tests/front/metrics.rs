@@ -1,16 +1,18 @@
 //! What the figures say after requests that are known.
 
 use axum::body::Body;
+use countersign_domain::limits::Rule;
+use countersign_flows::LimitPolicy;
 use http::{HeaderName, Method};
 use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
 
-use crate::app::{App, PASSWORD, minutes, seconds};
+use crate::app::{App, Choices, PASSWORD, minutes, seconds};
 
 impl App {
     /// All figures.
-    async fn metrics(&self) -> String {
+    pub(crate) async fn metrics(&self) -> String {
         let request = http::Request::get("/metrics").body(Body::empty()).unwrap();
         let response = self.operator.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -201,4 +203,55 @@ async fn only_the_operators_listener_has_them() {
     let app = App::new().await;
     let answer = app.get("/metrics").send().await;
     assert_eq!(answer.problem(), (404, "not_found".to_owned()));
+}
+
+#[tokio::test]
+async fn limits_are_counted_by_what_they_did() {
+    let window = |limit| {
+        let window = minutes(15);
+        Some(Rule::Window { limit, window })
+    };
+    let limits = LimitPolicy {
+        login: window(2),
+        account: window(3),
+        other: window(4),
+        ..LimitPolicy::default()
+    };
+    let app = App::with(Choices {
+        limits,
+        ..Choices::default()
+    });
+    let app = app.await;
+    let figures = async |limit: &str| {
+        let mut found = [0.0; 3];
+        for (figure, kind) in found.iter_mut().zip(["taken", "given_back", "refused"]) {
+            let series = format!("countersign_rate_limit_{kind}_total{{limit=\"{limit}\"}}");
+            *figure = app.figure(&series).await;
+        }
+        found
+    };
+    for limit in [
+        "login", "account", "device", "password", "register", "refresh", "other",
+    ] {
+        assert_eq!(figures(limit).await, [0.0; 3], "{limit}");
+    }
+    app.register("ada@example.org").await;
+    // Right, wrong, wrong, and no place left.
+    app.sign_in("ada@example.org").await;
+    for _ in 0..3 {
+        app.login("ada@example.org", "wrong").await;
+    }
+    assert_eq!(figures("login").await, [3.0, 1.0, 1.0]);
+    assert_eq!(figures("account").await, [3.0, 1.0, 0.0]);
+    assert_eq!(figures("register").await, [0.0; 3]);
+    for _ in 0..6 {
+        app.me("nonsense").await;
+    }
+    assert_eq!(figures("other").await, [4.0, 0.0, 2.0]);
+    assert_eq!(app.figure("countersign_rate_limit_memory_keys").await, 3.0);
+    assert_eq!(
+        app.figure("countersign_rate_limit_without_store_total")
+            .await,
+        0.0
+    );
 }

@@ -5,7 +5,7 @@ use countersign_store::Users;
 use crate::app::{App, Choices, PASSWORD};
 
 async fn stored_hash(app: &App) -> String {
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let ada = users
         .get_by_email("ada@example.org")
         .await

@@ -38,7 +38,11 @@ async fn a_planned_rotation_is_noticed_by_no_client() {
     let app = App::new().await;
     let early = app.welcome(EMAIL).await;
     app.step(minutes(1));
-    let signs_at = app.flows.rotate_keys(Rotation::Scheduled).await.unwrap();
+    let signs_at = app
+        .flows
+        .rotate_keys(Rotation::Scheduled, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     assert_eq!(signs_at.unwrap().to_string(), "2027-01-15T08:11:00Z");
     let kids = published(&app).await;
     let [old, new] = &kids[..] else {
@@ -62,7 +66,10 @@ async fn a_planned_rotation_is_noticed_by_no_client() {
 async fn the_old_key_leaves_once_its_last_token_has_expired() {
     let app = App::new().await;
     let old = published(&app).await;
-    app.flows.rotate_keys(Rotation::Scheduled).await.unwrap();
+    app.flows
+        .rotate_keys(Rotation::Scheduled, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     // An instance with the longest lifetime that can be set may have signed with it until then.
     app.step(minutes(10 + 60));
     app.flows.follow().await.unwrap();
@@ -78,7 +85,10 @@ async fn a_rotation_reaches_the_other_instance() {
     let a = App::new().await;
     let b = a.another(Choices::default()).await.unwrap();
     a.step(minutes(1));
-    a.flows.rotate_keys(Rotation::Scheduled).await.unwrap();
+    a.flows
+        .rotate_keys(Rotation::Scheduled, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     b.flows.follow().await.unwrap();
     assert_eq!(published(&b).await, published(&a).await);
     a.step(minutes(10));
@@ -94,7 +104,10 @@ async fn an_emergency_refuses_every_access_token_and_ends_no_session() {
     let tokens = a.welcome(EMAIL).await;
     b.assert_live(&tokens).await;
     let old = published(&a).await;
-    a.flows.rotate_keys(Rotation::Emergency).await.unwrap();
+    a.flows
+        .rotate_keys(Rotation::Emergency, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     let refused = (401, "invalid_token".to_owned());
     assert_eq!(a.me(&tokens.access).await.problem(), refused);
     b.flows.follow().await.unwrap();
@@ -155,7 +168,11 @@ async fn a_shared_secret_is_never_published() {
     app.assert_live(&tokens).await;
     let keys = app.get("/.well-known/jwks.json").send().await;
     assert_eq!(keys.json(), json!({"keys": []}));
-    let rotated = app.flows.rotate_keys(Rotation::Emergency).await.unwrap();
+    let rotated = app
+        .flows
+        .rotate_keys(Rotation::Emergency, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     assert_eq!(rotated, None);
     app.assert_live(&tokens).await;
 }
@@ -177,7 +194,10 @@ async fn an_emergency_under_a_shared_secret_drops_the_stored_keys() {
     let first = App::new().await;
     let before = first.welcome(EMAIL).await;
     let app = first.another(of(Algorithm::Hs256)).await.unwrap();
-    app.flows.rotate_keys(Rotation::Emergency).await.unwrap();
+    app.flows
+        .rotate_keys(Rotation::Emergency, &crate::app::OPERATOR)
+        .await
+        .unwrap();
     assert!(published(&app).await.is_empty());
     let answer = app.me(&before.access).await;
     assert_eq!(answer.problem(), (401, "invalid_token".to_owned()));

@@ -19,12 +19,12 @@ async fn no_store() {
     content-type: application/problem+json
     cache-control: no-store
     retry-after: 2
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unavailable",
       "detail": "Its storage does not answer. Nothing was changed; try again after the time in `Retry-After`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 503,
       "title": "The server cannot do this right now",
       "type": "/problems/unavailable"
@@ -42,14 +42,14 @@ async fn no_store_and_a_form() {
     content-type: application/json
     cache-control: no-store
     retry-after: 2
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unavailable",
       "detail": "Its storage does not answer. Nothing was changed; try again after the time in `Retry-After`.",
       "error": "temporarily_unavailable",
       "error_description": "Its storage does not answer. Nothing was changed; try again after the time in `Retry-After`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 503,
       "title": "The server cannot do this right now",
       "type": "/problems/unavailable"
@@ -109,7 +109,7 @@ async fn not_ready_without_a_store() {
     content-type: application/problem+json
     cache-control: no-store
     retry-after: 2
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unavailable",
@@ -122,7 +122,7 @@ async fn not_ready_without_a_store() {
         }
       },
       "detail": "Something that the server needs is down; see `dependencies`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 503,
       "title": "The server cannot do this right now",
       "type": "/problems/unavailable"
@@ -180,12 +180,12 @@ async fn more_sign_ins_than_can_be_hashed() {
     content-type: application/problem+json
     cache-control: no-store
     retry-after: 1
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "overloaded",
       "detail": "Try again after the time in `Retry-After`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 503,
       "title": "Too many sign-ins at once",
       "type": "/problems/overloaded"

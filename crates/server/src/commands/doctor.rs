@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use countersign_domain::password::Scheme;
 use countersign_flows::Role;
 use countersign_flows::clock::{Clock, SystemClock};
-use countersign_flows::hashing::{self, PoolSettings, time_of_full_lanes};
+use countersign_flows::hashing::{self, PoolSettings, time_of_full_lanes, time_of_one};
 use countersign_flows::keys::KeyStatus;
 use countersign_store_sql::SchemaState;
 use jiff::Timestamp;
@@ -219,19 +219,26 @@ fn password_cost(settings: &Settings, findings: &mut Findings) {
     let took = time_of_full_lanes(&pool);
     let slots = pool.workers.get() * pool.lanes.get();
     let room = hashing::room(settings.hash_queue, took, slots);
-    let mut text = format!(
-        "one password takes {} ms; about {:.1} sign-ins a second",
-        took.as_millis(),
-        sign_ins_per_second(&pool, took)
-    );
-    let alone = without_lanes(pool);
-    if pool.lanes != alone.lanes {
-        let rate = sign_ins_per_second(&alone, time_of_full_lanes(&alone));
-        text += &format!(
-            " with `HASH_LANES={}`, {rate:.1} with `HASH_LANES=1`",
-            pool.lanes
-        );
-    }
+    let rate = sign_ins_per_second(&pool, took);
+    let one_by_one = without_lanes(pool);
+    let mut text = if pool.lanes == one_by_one.lanes {
+        format!(
+            "one password takes {} ms; about {rate:.1} sign-ins a second",
+            took.as_millis()
+        )
+    } else {
+        let took_one_by_one = time_of_full_lanes(&one_by_one);
+        format!(
+            "with `HASH_LANES={}` one password takes {} ms alone and {} ms beside {} others, and a second makes \
+             about {rate:.1} sign-ins; with `HASH_LANES=1` {} ms and {:.1}",
+            pool.lanes,
+            time_of_one(&pool).as_millis(),
+            took.as_millis(),
+            pool.lanes.get() - 1,
+            took_one_by_one.as_millis(),
+            sign_ins_per_second(&one_by_one, took_one_by_one)
+        )
+    };
     text += &format!(
         "; {} may wait for up to {} s, {} of one address",
         room.places,

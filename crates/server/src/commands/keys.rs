@@ -8,6 +8,7 @@ use super::Output;
 use crate::app;
 use crate::cli::KeysCommand;
 use crate::failure::Failure;
+use crate::operator;
 use crate::output;
 use crate::settings::Settings;
 
@@ -25,7 +26,7 @@ pub(super) async fn run(
         KeysCommand::Rotate { emergency: false } => Rotation::Scheduled,
         KeysCommand::Rotate { emergency: true } => Rotation::Emergency,
     };
-    let Some(signs_at) = flows.rotate_keys(rotation).await? else {
+    let Some(signs_at) = flows.rotate_keys(rotation, &operator::caller()).await? else {
         return Err(Failure::new(
             "under HS256 the key is a setting: change `JWT_SECRET` on every instance",
         ));
@@ -41,7 +42,7 @@ pub(super) async fn run(
         )?,
         Rotation::Emergency => writeln!(
             output.out,
-            "the new key signs from now on; access tokens signed by another are refused within a second, and clients refresh"
+            "the new key signs from now on; within a second every access token from before is refused, and everybody has to sign in again"
         )?,
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! One file per command.
 
+mod audit;
 pub mod config;
 mod doctor;
 mod keys;
@@ -88,16 +89,17 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let settings = loaded.settings;
+    let settings = loaded.settings.clone();
     if matches!(command, Command::Serve) {
         config::print_warnings(&loaded.warnings, output.err)?;
     }
     let done = runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(settings).await,
+            Command::Serve => serve::run(loaded).await,
             Command::Migrate { plan } => migrate::run(&settings, plan, output).await,
             Command::User(command) => user::run(&settings, command, output).await,
             Command::Session(command) => session::run(&settings, command, output).await,
+            Command::Audit(command) => audit::run(&settings, command, output).await,
             Command::Keys(command) => keys::run(&settings, command, output).await,
             // Answered above, without settings.
             _ => Ok(()),

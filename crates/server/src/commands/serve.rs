@@ -1,13 +1,14 @@
 //! `countersign serve`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_flows::{Flows, Role};
 use countersign_http::{
-    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, TrustedProxies, operator_router,
-    public_router,
+    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
+    operator_router, public_router,
 };
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
@@ -20,7 +21,8 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::process::Process;
-use crate::settings::{CorsOrigins, Settings};
+use crate::settings::{CorsOrigins, Loaded, Settings, Signing};
+use crate::traces::{SpanFigures, Traces};
 
 /// One sign-in should not take longer than this.
 pub(super) const SLOW_SIGN_IN: Duration = Duration::from_secs(1);
@@ -32,11 +34,38 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// of one second with room to spare.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 
+/// How long until the start is tried to be recorded again.
+const RECORD_AGAIN: Duration = Duration::from_secs(2);
+
+/// How long the end waits for the last audit events to be written.
+const LAST_EVENTS: Duration = Duration::from_secs(5);
+
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
+/// How long it waits for the collector to take the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// How often events get their places in the audit log's chain.
+const SEAL_EVERY: Duration = Duration::from_millis(500);
+
+/// What every instance may have of its own: no reason to say that the settings have changed.
+const OWN: [&str; 4] = [
+    "COUNTERSIGN_ADDR",
+    "COUNTERSIGN_OPS_ADDR",
+    "COUNTERSIGN_DATA_DIR",
+    "HASH_WORKERS",
+];
+
+pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
+    let mut settings = loaded.settings.clone();
     let request_log = logging::start(&settings);
+    let span_figures = SpanFigures::default();
+    let traces = settings
+        .traces
+        .as_ref()
+        .map(|traces| Traces::start(traces, span_figures.clone()));
+    let traces = traces.transpose()?.map(Arc::new);
     let public = bind("COUNTERSIGN_ADDR", settings.addr).await?;
     let operator = match settings.ops_addr {
         Some(addr) => Some(bind("COUNTERSIGN_OPS_ADDR", addr).await?),
@@ -55,6 +84,13 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     let flows = Arc::new(app::open(Role::Server, &settings, store.clone()).await?);
 
     let (stop, stopped) = watch::channel(false);
+    let sealing = tokio::spawn(seal(Arc::clone(&flows), stopped.clone()));
+    let settings_now = comparable(&loaded);
+    let recording = tokio::spawn(record_start(
+        Arc::clone(&flows),
+        settings_now,
+        stopped.clone(),
+    ));
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
@@ -62,7 +98,10 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     store.register(&mut registry);
     registry.register_collector(Box::new(Process));
     registry.register_collector(Box::new(request_log.clone()));
-    let edge = Edge::with_registry(flows, edge_settings(&settings), registry);
+    span_figures.register(&mut registry);
+    let spans = traces.clone().map(|traces| traces as Arc<dyn Spans>);
+    let outlets = Outlets { registry, spans };
+    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings(&settings), outlets);
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
@@ -87,12 +126,77 @@ pub(super) async fn run(mut settings: Settings) -> Result<(), Failure> {
     };
     announce(&settings, addr, operator_addr);
     tokio::join!(public_server, operator_server, stopping);
-    let _ = tokio::join!(following, sweeping);
+    let _ = tokio::join!(following, sweeping, sealing, recording);
+    last_events(&flows).await;
     measuring.abort();
     store.close().await;
+    if let Some(traces) = traces {
+        // It blocks; a panic in it is logged where it happens.
+        let _ = tokio::task::spawn_blocking(move || traces.stop(LAST_SPANS)).await;
+    }
     request_log.flush(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The settings by name, as text that tells whether they are the same. Of those that are shown hidden, it is the one secret
+/// that may change.
+fn comparable(loaded: &Loaded) -> BTreeMap<&'static str, String> {
+    let shared = loaded.rows.iter().filter(|row| !OWN.contains(&row.setting));
+    let mut settings: BTreeMap<_, _> = shared
+        .map(|row| (row.setting, row.value.clone().unwrap_or_default()))
+        .collect();
+    if let Signing::Hs256(secret) = &loaded.settings.signing {
+        settings.insert("JWT_SECRET", secret.expose().to_owned());
+    }
+    settings
+}
+
+/// Records the start as soon as the database takes writes: a server that can only read serves meanwhile.
+async fn record_start(
+    flows: Arc<Flows>,
+    settings: BTreeMap<&'static str, String>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    while let Err(error) = flows
+        .record_start(env!("CARGO_PKG_VERSION"), &settings)
+        .await
+    {
+        tracing::debug!(%error, "the start is not recorded yet");
+        tokio::select! {
+            () = tokio::time::sleep(RECORD_AGAIN) => {}
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+/// Stores and seals what is left of the audit log.
+async fn last_events(flows: &Flows) {
+    let stored = tokio::time::timeout(LAST_EVENTS, async {
+        flows.flush_audit().await?;
+        flows.seal_audit().await
+    });
+    match stored.await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the last audit events were not written"),
+        Err(_) => tracing::error!("the last audit events were not written in time"),
+    }
+}
+
+/// Gives events their places in the chain until stopped. A failure is told once.
+async fn seal(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(SEAL_EVERY) => {}
+            _ = stopped.changed() => return,
+        }
+        let sealed = flows.seal_audit().await;
+        if let (Err(error), false) = (&sealed, failing) {
+            tracing::warn!(%error, "cannot seal audit events");
+        }
+        failing = sealed.is_err();
+    }
 }
 
 fn announce(settings: &Settings, addr: SocketAddr, operator: Option<SocketAddr>) {

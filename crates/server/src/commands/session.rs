@@ -1,14 +1,15 @@
 //! `countersign session …`.
 
 use countersign_domain::SessionId;
-use countersign_flows::SessionError;
+use countersign_flows::{Explained, SessionError};
 use countersign_store::Session;
 use serde_json::{Value, json};
 
-use super::{Output, user};
+use super::{Output, audit, user};
 use crate::app;
 use crate::cli::SessionCommand;
 use crate::failure::Failure;
+use crate::operator;
 use crate::output;
 use crate::settings::Settings;
 
@@ -28,7 +29,16 @@ pub(super) async fn run(
             }
             Ok(())
         }
-        SessionCommand::Revoke { id } => match flows.end_any_session(SessionId(id)).await {
+        SessionCommand::Explain { id } => match flows.explain_session(id).await? {
+            Some(explained) => explain(output, &explained),
+            None => Err(Failure::new(
+                "neither a session nor an event with this id is known; both are removed some time after their end",
+            )),
+        },
+        SessionCommand::Revoke { id } => match flows
+            .end_any_session(SessionId(id), &operator::caller())
+            .await
+        {
             Ok(()) if output.json => Ok(output::json(output.out, &json!({"ended": id}))?),
             Ok(()) => Ok(writeln!(
                 output.out,
@@ -40,6 +50,53 @@ pub(super) async fn run(
             )),
         },
     }
+}
+
+fn explain(output: &mut Output<'_>, explained: &Explained) -> Result<(), Failure> {
+    let session = explained.session.as_ref();
+    if output.json {
+        let events: Vec<Value> = explained.events.iter().map(audit::as_json).collect();
+        let answer = json!({
+            "session": explained.id,
+            "user_id": explained.user,
+            "state": session.map(|session| json!({
+                "created_at": session.created_at,
+                "last_used_at": session.last_used_at,
+                "expires_at": session.state.refresh_expires_at(),
+                "expired": explained.expired,
+                "ended": session.state.ended.map(|reason| reason.as_str()),
+                "ended_by": session.ended_by,
+            })),
+            "events": events,
+        });
+        return Ok(output::json(output.out, &answer)?);
+    }
+    let user = explained.user.map(|id| id.to_string());
+    let mut fields = vec![
+        ("session", explained.id.to_string()),
+        ("user", user.unwrap_or_else(|| "-".to_owned())),
+    ];
+    match session {
+        None => fields.push((
+            "state",
+            "removed, some time after its end or with its user".to_owned(),
+        )),
+        Some(session) => {
+            let expires = output::time(session.state.refresh_expires_at());
+            fields.push((
+                "state",
+                match session.state.ended {
+                    Some(reason) => format!("ended: {}", reason.as_str()),
+                    None if explained.expired => format!("expired at {expires}"),
+                    None => format!("live; expires at {expires} unless it is refreshed"),
+                },
+            ));
+            fields.push(("last used", output::time(session.last_used_at)));
+        }
+    }
+    output::fields(output.out, &fields)?;
+    writeln!(output.out)?;
+    audit::table(output, &explained.events)
 }
 
 fn show_list(output: &mut Output<'_>, sessions: &[Session]) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use super::{Output, password};
 use crate::app;
 use crate::cli::UserCommand;
 use crate::failure::Failure;
+use crate::operator;
 use crate::output;
 use crate::settings::Settings;
 
@@ -21,7 +22,8 @@ pub(super) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     let flows = app::open_for_command(settings).await?;
-    let users = flows.users();
+    let operator = operator::caller();
+    let users = flows.users(&operator);
     match command {
         UserCommand::Create {
             email,
@@ -113,8 +115,12 @@ pub(super) async fn run(
 /// The user whom an operator means by an id or an e-mail address.
 pub(super) async fn find(flows: &Flows, user: &str) -> Result<User, Failure> {
     let found = match user.parse::<UserId>() {
-        Ok(id) => flows.users().get(id).await?.map(|user| (*user).clone()),
-        Err(_) => flows.users().get_by_email(user).await?,
+        Ok(id) => flows
+            .users(&operator::caller())
+            .get(id)
+            .await?
+            .map(|user| (*user).clone()),
+        Err(_) => flows.users(&operator::caller()).get_by_email(user).await?,
     };
     found.ok_or_else(|| {
         Failure::new(
@@ -140,7 +146,10 @@ async fn set_disabled(
         disabled: Some(disabled),
         ..UserChange::default()
     };
-    let user = flows.users().update(user.id, change).await?;
+    let user = flows
+        .users(&operator::caller())
+        .update(user.id, change)
+        .await?;
     show(output, &user)
 }
 

@@ -15,6 +15,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
     issuer(settings, reader);
     root_secret(settings, reader);
     hashing(settings, reader);
+    traces(settings, reader);
     if settings.limits.login.is_none() && !settings.addr.ip().is_loopback() {
         reader.warning(
             &RATE_LIMIT_LOGIN,
@@ -136,6 +137,31 @@ fn root_secret(settings: &Settings, reader: &mut Reader) {
             &COUNTERSIGN_SECRET,
             "must be set on PostgreSQL with a public address, because each instance would make its own",
             "give every instance the same output of `openssl rand -base64 48`",
+        );
+    }
+}
+
+fn traces(settings: &Settings, reader: &mut Reader) {
+    let Some(traces) = &settings.traces else {
+        return;
+    };
+    if cfg!(not(feature = "otel")) {
+        reader.problem(
+            &OTEL_EXPORTER_OTLP_ENDPOINT,
+            "cannot be used, because this binary was built without the feature `otel`",
+            "build it with that feature, or remove the setting",
+        );
+    }
+    if traces.url.contains(":4317/") {
+        reader.warning(
+            &OTEL_EXPORTER_OTLP_ENDPOINT,
+            "has the port of OTLP over gRPC; this server speaks OTLP over HTTP, whose port is 4318",
+        );
+    }
+    if traces.url.starts_with("http:") && !traces.headers.is_empty() && !is_local_url(&traces.url) {
+        reader.warning(
+            &OTEL_EXPORTER_OTLP_ENDPOINT,
+            "is not `https`, so `OTEL_EXPORTER_OTLP_HEADERS` travels in the clear",
         );
     }
 }

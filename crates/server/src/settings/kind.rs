@@ -40,6 +40,14 @@ pub enum Kind {
     Limit,
     /// So many without a delay, which then grows, or `off`.
     Backoff,
+    /// The URL of an OpenTelemetry collector.
+    Collector,
+    /// Header fields, never shown: they hold keys and tokens.
+    Fields,
+    /// The name of a service.
+    ServiceName,
+    /// A part of a whole.
+    Share,
 }
 
 impl Kind {
@@ -81,6 +89,14 @@ impl Kind {
             Kind::Backoff => {
                 "a number, the first delay and the longest, such as `10/1s..5m`, or `off`".into()
             }
+            Kind::Collector => {
+                "an `http://` or `https://` URL without user, query or fragment, such as `http://127.0.0.1:4318`".into()
+            }
+            Kind::Fields => {
+                "header fields such as `api-key=secret,tenant=7`, values percent-encoded".into()
+            }
+            Kind::ServiceName => "1 to 100 characters without control characters".into(),
+            Kind::Share => "a number from 0 to 1 with at most six decimals, such as `0.05`".into(),
             Kind::LogFilter => "a log filter such as `info` or `warn,countersign=debug`".into(),
         }
     }

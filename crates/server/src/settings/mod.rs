@@ -93,8 +93,29 @@ pub struct Settings {
     /// `HASH_QUEUE_SECONDS`: longest expected wait for a hashing thread, 1 to 60 seconds.
     pub hash_queue: Duration,
 
+    /// `AUDIT_RETENTION_DAYS`: zero keeps events for ever.
+    pub audit_retention: Duration,
+    /// `AUDIT_REFRESHES`.
+    pub audit_refreshes: bool,
+
     /// `RATE_LIMIT_*`.
     pub limits: LimitPolicy,
+
+    /// `OTEL_*`: where spans go, if they go anywhere.
+    pub traces: Option<Traces>,
+}
+
+/// Where spans go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Traces {
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`, completed: where spans are posted.
+    pub url: String,
+    /// `OTEL_EXPORTER_OTLP_HEADERS`: names and values that HTTP allows.
+    pub headers: Vec<(String, Secret)>,
+    /// `OTEL_SERVICE_NAME`.
+    pub service: String,
+    /// `OTEL_TRACES_SAMPLER_ARG`: of a million traces that begin here, how many are recorded.
+    pub per_million: u32,
 }
 
 /// Which web origins may call.

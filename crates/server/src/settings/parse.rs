@@ -267,6 +267,75 @@ fn whole(text: &str) -> Option<u32> {
     number.filter(|number| *number <= 1_000_000)
 }
 
+/// Where spans are posted: the path of traces below the URL that was given (OpenTelemetry Protocol Exporter,
+/// "Endpoint URLs for OTLP/HTTP").
+pub(super) fn collector(text: &str) -> Result<String, Fault> {
+    let fault = || must_be(&Kind::Collector);
+    // A user and a query may hold secrets.
+    let url = Url::parse(text).map_err(|_| match text.contains(['@', '?']) {
+        true => fault().shown(Shown::Hidden),
+        false => fault(),
+    })?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(fault()
+            .shown(Shown::Hidden)
+            .hint("put keys and tokens into `OTEL_EXPORTER_OTLP_HEADERS`"));
+    }
+    if !matches!(url.scheme(), "http" | "https") || !text.contains("://") {
+        return Err(fault().hint(format!("write `http://{text}`")));
+    }
+    if url.fragment().is_some() || text.chars().any(|c| !c.is_ascii_graphic()) {
+        return Err(fault());
+    }
+    if url.path().ends_with("/v1/traces") {
+        return Err(fault().hint("leave out `/v1/traces`"));
+    }
+    Ok(format!("{}/v1/traces", url.as_str().trim_end_matches('/')))
+}
+
+/// `name=value` items, the values percent-encoded (the same specification, "Specifying headers via environment
+/// variables").
+pub(super) fn fields(text: &str) -> Result<Vec<(String, Secret)>, Fault> {
+    let field = |item: &str| {
+        let (name, value) = item.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim());
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let value = percent_encoding::percent_decode_str(value)
+            .decode_utf8()
+            .ok()?;
+        let fine = !name.is_empty()
+            && name.chars().all(token)
+            && value.chars().all(|c| (' '..='~').contains(&c));
+        fine.then(|| (name.to_ascii_lowercase(), Secret::new(value)))
+    };
+    items(text)
+        .map(field)
+        .collect::<Option<_>>()
+        .ok_or_else(|| must_be(&Kind::Fields))
+}
+
+pub(super) fn service_name(text: &str) -> Result<String, Fault> {
+    match text.chars().count() {
+        1..=100 if !text.chars().any(char::is_control) => Ok(text.to_owned()),
+        _ => Err(must_be(&Kind::ServiceName)),
+    }
+}
+
+/// A share as so many of a million.
+pub(super) fn per_million(text: &str) -> Result<u32, Fault> {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let share = match (whole, decimals) {
+        ("0" | "1", decimals) if decimals.len() <= 6 && digits(decimals) => {
+            format!("{whole}{decimals:0<6}").parse().ok()
+        }
+        _ => None,
+    };
+    share
+        .filter(|share| *share <= 1_000_000)
+        .ok_or_else(|| must_be(&Kind::Share))
+}
+
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(str::trim)

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::table::*;
 use super::{
     CorsOrigins, Database, LogFormat, PasswordHasher, RootSecretSource, Settings, Signing, Sources,
-    database,
+    Traces, database,
 };
 use crate::data_dir::ROOT_SECRET_FILE;
 
@@ -117,7 +117,16 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             let cores = sources.cores.max(1);
             (cores, Some(cores.to_string()))
         }),
+        audit_retention: reader.get(
+            &AUDIT_RETENTION_DAYS,
+            duration(&AUDIT_RETENTION_DAYS, 86_400),
+        ),
+        audit_refreshes: reader.get(
+            &AUDIT_REFRESHES,
+            parse::choice(&AUDIT_REFRESHES, &[("on", true), ("off", false)]),
+        ),
         limits: read_limits(reader),
+        traces: read_traces(reader),
         hash_lanes: reader.get(&HASH_LANES, number(&HASH_LANES)),
         hash_queue: reader.get(&HASH_QUEUE_SECONDS, duration(&HASH_QUEUE_SECONDS, 1)),
         data_dir,
@@ -165,6 +174,25 @@ fn read_limits(reader: &mut Reader) -> LimitPolicy {
         // Which database there is decides, where the use cases are opened.
         shared: Counting::InMemory,
     }
+}
+
+fn read_traces(reader: &mut Reader) -> Option<Traces> {
+    let url = reader.get_or(
+        &OTEL_EXPORTER_OTLP_ENDPOINT,
+        |text| parse::collector(text).map(Some),
+        || (None, None),
+    );
+    let headers = reader.get_or(&OTEL_EXPORTER_OTLP_HEADERS, parse::fields, || {
+        (Vec::new(), None)
+    });
+    let service = reader.get(&OTEL_SERVICE_NAME, parse::service_name);
+    let per_million = reader.get(&OTEL_TRACES_SAMPLER_ARG, parse::per_million);
+    Some(Traces {
+        url: url?,
+        headers,
+        service,
+        per_million,
+    })
 }
 
 fn read_hasher(reader: &mut Reader) -> PasswordHasher {

@@ -205,7 +205,7 @@ impl Reader {
 fn shown(setting: &Setting, value: &str) -> String {
     use super::kind::Kind;
     match setting.kind {
-        Kind::Secret => format!("(hidden, {} bytes)", value.len()),
+        _ if setting.is_secret() => format!("(hidden, {} bytes)", value.len()),
         Kind::Database => super::database::redacted(value),
         _ => escaped(value),
     }

@@ -40,7 +40,7 @@ impl Setting {
 
     /// Whether its value may never be shown.
     pub fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret)
+        matches!(self.kind, Kind::Secret | Kind::Fields)
     }
 }
 
@@ -124,10 +124,16 @@ settings! {
             "How many lanes argon2id divides its memory into.";
         HASH_WORKERS: Kind::Number { min: 1, max: 1024, unit: "threads" }, Computed("the number of cores"),
             "How many threads hash passwords.";
-        HASH_LANES: Kind::Number { min: 1, max: 6, unit: "lanes" }, Text("4"),
-            "How many bcrypt hashes each thread computes side by side; more than 4 gain next to nothing, and 1 computes one after the other, by other code.";
+        HASH_LANES: Kind::Number { min: 1, max: 6, unit: "lanes" }, Text("6"),
+            "How many bcrypt hashes each thread computes side by side; 1 computes one after the other, by other code.";
         HASH_QUEUE_SECONDS: Kind::Number { min: 1, max: 60, unit: "seconds" }, Text("5"),
             "The longest wait for a hashing thread; a sign-in that would wait longer is refused with 503 at once.";
+    }
+    "Audit" {
+        AUDIT_RETENTION_DAYS: Kind::Number { min: 0, max: 36500, unit: "days" }, Text("365"),
+            "How long events of the audit log are kept; then they are verified and removed; 0 keeps them for ever.";
+        AUDIT_REFRESHES: Kind::Choice(&["on", "off"]), Text("on"),
+            "Whether every refresh leaves an event; without, the log is much smaller, and tells less about how a session was used.";
     }
     "Limits" {
         RATE_LIMIT_LOGIN: Kind::Limit, Text("5/15m"),
@@ -140,6 +146,16 @@ settings! {
             "How many refreshes are taken from each client address.";
         RATE_LIMIT_OTHER: Kind::Limit, Text("60000/1m"),
             "How many other requests with a token are taken from each client address; an API that asks for every request of its own needs many.";
+    }
+    "Traces" {
+        OTEL_EXPORTER_OTLP_ENDPOINT: Kind::Collector, Unset,
+            "The OpenTelemetry collector that is sent a span for each request, by OTLP over HTTP at `/v1/traces` below this URL; without one there are no spans.";
+        OTEL_EXPORTER_OTLP_HEADERS: Kind::Fields, Unset,
+            "Header fields of the requests to the collector, such as a key.";
+        OTEL_SERVICE_NAME: Kind::ServiceName, Text("countersign"),
+            "The name of this service in traces.";
+        OTEL_TRACES_SAMPLER_ARG: Kind::Share, Text("1"),
+            "The share of traces that is recorded, of those that begin here; of the others the caller decides.";
     }
 }
 

@@ -30,6 +30,8 @@ fn right_secrets_are_hidden() {
             ("JWT_SECRET", OTHER_SECRET),
             ("JWT_ALGORITHM", "HS256"),
             ("DATABASE_URL", url),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://a.example"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hunter2"),
         ])
     };
     let from_dotenv = || {
@@ -82,6 +84,11 @@ fn wrong_secrets_are_hidden_too() {
                 ("COUNTERSIGN_SECRET", "hunter2\n"),
                 ("COUNTERSIGN_ISSUER", "https://user:hunter2@a.example"),
                 ("COUNTERSIGN_CORS_ORIGINS", "https://user:hunter2@a.example"),
+                (
+                    "OTEL_EXPORTER_OTLP_ENDPOINT",
+                    "https://user:hunter2@a.example",
+                ),
+                ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
                 ("REDIS_URL", "redis://:hunter2@h"),
                 ("COUNTERSIGN_SECRETS", "hunter2"),
             ])
@@ -94,6 +101,8 @@ fn wrong_secrets_are_hidden_too() {
             "COUNTERSIGN_SECRET",
             "COUNTERSIGN_ISSUER",
             "COUNTERSIGN_CORS_ORIGINS",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_HEADERS",
         ] {
             assert!(text.contains(&format!("`{name}` (environment)")), "{text}");
         }

@@ -9,6 +9,7 @@ use countersign_server::settings::kind::Kind;
 use countersign_server::settings::table::{ALL, Fallback};
 use countersign_server::settings::{
     CorsOrigins, Database, LogFormat, PasswordHasher, RootSecretSource, Secret, Settings, Signing,
+    Traces,
 };
 
 use jiff::SignedDuration;
@@ -44,8 +45,10 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             refresh_grace: Duration::from_secs(30),
             password_hasher: PasswordHasher::Bcrypt { rounds: 12 },
             hash_workers: 3,
-            hash_lanes: 4,
+            hash_lanes: 6,
             hash_queue: Duration::from_secs(5),
+            audit_retention: Duration::from_secs(365 * 86_400),
+            audit_refreshes: true,
             limits: LimitPolicy {
                 login: window(5, 900),
                 account: backoff(10, 1, 300),
@@ -54,6 +57,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
                 other: window(60_000, 60),
                 shared: Counting::InMemory,
             },
+            traces: None,
         }
     );
 }
@@ -160,7 +164,7 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 13] = [
+    let fields: [Field; 14] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
         }),
@@ -182,6 +186,9 @@ fn numbers() {
         ("HASH_WORKERS", 1, &|s| s.hash_workers as u64),
         ("HASH_LANES", 1, &|s| s.hash_lanes as u64),
         ("HASH_QUEUE_SECONDS", 1, &|s| seconds(s.hash_queue)),
+        ("AUDIT_RETENTION_DAYS", 86_400, &|s| {
+            seconds(s.audit_retention)
+        }),
     ];
     let numbers = ALL
         .iter()
@@ -319,6 +326,63 @@ fn secrets() {
             assert!(line.contains(why) && !line.contains(weak), "{line}");
         }
     }
+}
+
+#[test]
+fn traces() {
+    let traces = |pairs: &[(&str, &str)]| set(pairs).traces;
+    let to = |url| ("OTEL_EXPORTER_OTLP_ENDPOINT", url);
+    assert_eq!(traces(&[("OTEL_SERVICE_NAME", "a")]), None);
+    for (url, posted_to) in [
+        ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+        ("http://[::1]:4318/", "http://[::1]:4318/v1/traces"),
+        ("https://a.example/otlp", "https://a.example/otlp/v1/traces"),
+    ] {
+        let expected = Traces {
+            url: posted_to.to_owned(),
+            headers: vec![],
+            service: "countersign".into(),
+            per_million: 1_000_000,
+        };
+        assert_eq!(traces(&[to(url)]), Some(expected));
+    }
+    for wrong in [
+        "collector",
+        "collector:4318",
+        "grpc://a:4317",
+        "http:a",
+        "http://a#b",
+        "http://a/v1/traces",
+        "http://",
+    ] {
+        let line = refused(&[to(wrong)]);
+        assert!(line.contains("such as `http://127.0.0.1:4318`"), "{line}");
+    }
+    let fields = |text| {
+        let given = [
+            to("https://a.example"),
+            ("OTEL_EXPORTER_OTLP_HEADERS", text),
+        ];
+        traces(&given).unwrap().headers
+    };
+    let field = |name: &str, value: &str| (name.to_owned(), Secret::new(value));
+    assert_eq!(
+        fields("Api-Key = a%2Cb%3D , b=c=d,"),
+        [field("api-key", "a,b="), field("b", "c=d")]
+    );
+    for wrong in ["a", "=b", "a b=c", "a=%0a", "a=%ff", "a=é"] {
+        refused(&[("OTEL_EXPORTER_OTLP_HEADERS", wrong)]);
+    }
+    let share = |text| {
+        let given = [to("http://a"), ("OTEL_TRACES_SAMPLER_ARG", text)];
+        traces(&given).unwrap().per_million
+    };
+    let shares = ["0", "0.05", "0.000001", "1", "1.0"].map(share);
+    assert_eq!(shares, [0, 50_000, 1, 1_000_000, 1_000_000]);
+    for wrong in ["1.1", "2", "-0", ".5", "0.0000001", "1e-3", "10%", "0,5"] {
+        refused(&[("OTEL_TRACES_SAMPLER_ARG", wrong)]);
+    }
+    refused(&[("OTEL_SERVICE_NAME", "a\u{7}b")]);
 }
 
 /// What a new setting needs besides its line in the table: `Reader::get` relies on it.

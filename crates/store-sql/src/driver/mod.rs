@@ -22,6 +22,12 @@ pub(crate) struct Dialect {
     pub(crate) has_ledger: &'static str,
     /// Makes that table.
     pub(crate) make_ledger: &'static str,
+    /// Writes the events of a JSON list; those that are there already are left as they are.
+    pub(crate) append_events: &'static str,
+    /// Gives the events of a JSON list their places, unless they have one.
+    pub(crate) seal_events: &'static str,
+    /// The salts of the users of a JSON list.
+    pub(crate) audit_salts: &'static str,
 }
 
 /// An open database.
@@ -136,6 +142,13 @@ impl Tx {
         match self {
             Self::Sqlite(tx) => tx.run(sql, values).await,
             Self::Postgres(tx) => tx.run(sql, values).await,
+        }
+    }
+
+    pub(crate) fn dialect(&self) -> &'static Dialect {
+        match self {
+            Self::Sqlite(_) => &sqlite::DIALECT,
+            Self::Postgres(_) => &postgres::DIALECT,
         }
     }
 

@@ -25,6 +25,21 @@ pub(super) const DIALECT: Dialect = Dialect {
         sql TEXT NOT NULL,
         applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
     )",
+    append_events: "INSERT INTO audit_events (id, at, kind, outcome, reason, by, user_id, \
+        session_id, details, personal, address_tag, mac) \
+        SELECT id, timestamptz 'epoch' + at * interval '1 microsecond', kind, outcome, reason, by, \
+            \"user\", session, details, decode(personal, 'hex'), decode(address, 'hex'), \
+            decode(mac, 'hex') \
+        FROM jsonb_to_recordset($1) AS event (id uuid, at bigint, kind text, outcome text, \
+            reason text, by text, \"user\" uuid, session uuid, details text, personal text, \
+            address text, mac text) \
+        ON CONFLICT (id) DO NOTHING RETURNING id",
+    seal_events: "UPDATE audit_events SET position = link.position, hash = decode(link.hash, 'hex') \
+        FROM jsonb_to_recordset($1) AS link (id uuid, position bigint, hash text) \
+        WHERE audit_events.id = link.id AND audit_events.position IS NULL RETURNING audit_events.id",
+    audit_salts: "SELECT id, audit_salt FROM users WHERE audit_salt IS NOT NULL \
+        AND id IN (SELECT value::uuid FROM jsonb_array_elements_text($1)) \
+        FOR KEY SHARE",
 };
 
 /// How long to wait for a connection, be it a free one or a new one.
@@ -302,6 +317,7 @@ fn bind(
         Value::OptTime(time) => query.bind(time.map(micros).map(PgTime)),
         Value::Int(number) => query.bind(number),
         Value::Bytes(bytes) => query.bind(bytes),
+        Value::OptBytes(bytes) => query.bind(bytes),
         Value::Json(text) => query.bind(PgJson(text)),
         Value::OptJson(text) => query.bind(text.map(PgJson)),
     }

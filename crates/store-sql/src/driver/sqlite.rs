@@ -23,6 +23,20 @@ pub(super) const DIALECT: Dialect = Dialect {
         sql TEXT NOT NULL,
         applied_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
     ) STRICT",
+    append_events: "INSERT INTO audit_events (id, at, kind, outcome, reason, by, user_id, \
+        session_id, details, personal, address_tag, mac) \
+        SELECT unhex(value ->> 'id'), value ->> 'at', value ->> 'kind', value ->> 'outcome', \
+            value ->> 'reason', value ->> 'by', unhex(value ->> 'user'), unhex(value ->> 'session'), \
+            value ->> 'details', unhex(value ->> 'personal'), unhex(value ->> 'address'), \
+            unhex(value ->> 'mac') \
+        FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING RETURNING id",
+    seal_events: "UPDATE audit_events SET position = link.value ->> 'position', \
+            hash = unhex(link.value ->> 'hash') \
+        FROM json_each($1) AS link \
+        WHERE audit_events.id = unhex(link.value ->> 'id') AND audit_events.position IS NULL \
+        RETURNING audit_events.id",
+    audit_salts: "SELECT id, audit_salt FROM users WHERE audit_salt IS NOT NULL \
+        AND id IN (SELECT unhex(value) FROM json_each($1))",
 };
 
 /// How long to wait for another process's write.
@@ -232,5 +246,6 @@ fn bind(
         Value::OptTime(time) => query.bind(time.map(|time| time.as_microsecond())),
         Value::Int(number) => query.bind(number),
         Value::Bytes(bytes) => query.bind(bytes),
+        Value::OptBytes(bytes) => query.bind(bytes),
     }
 }

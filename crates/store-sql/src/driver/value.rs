@@ -12,6 +12,7 @@ pub(crate) enum Value {
     OptTime(Option<Timestamp>),
     Int(i64),
     Bytes(Vec<u8>),
+    OptBytes(Option<Vec<u8>>),
     /// JSON text.
     Json(String),
     OptJson(Option<String>),

@@ -33,8 +33,11 @@ async fn scene<S: Store>(store: &S) -> Scene {
         .open_session(
             &aged,
             &proof(1),
-            at(NOW - ABSOLUTE),
-            until(at(NOW - ABSOLUTE)),
+            &act(
+                Actor::Trusted,
+                at(NOW - ABSOLUTE),
+                until(at(NOW - ABSOLUTE)),
+            ),
         )
         .await
         .unwrap();
@@ -65,32 +68,36 @@ pub async fn live_session_may_act<S: Store>(a: Arc<S>, b: Arc<S>) {
     let (id, actor) = (scene.user.id, Actor::Session(scene.live.id));
     let (now, until) = now();
     let change = UserChange::default();
-    let patched = a.change_user(id, &change, actor, now, until).await;
+    let patched = a.change_user(id, &change, &act(actor, now, until)).await;
     assert!(matches!(patched.unwrap(), Patched::Changed(..)));
     let set = SetPassword {
         expected: Some(hash(1).as_str().to_owned()),
         hash: hash(1),
     };
-    let done = a.set_password(id, &set, actor, now, until).await;
+    let done = a.set_password(id, &set, &act(actor, now, until)).await;
     assert!(matches!(done.unwrap(), PasswordSet::Set(_)));
     let target = open(&*a, id, now).await;
     let reason_given = EndReason::Revoked;
-    let ended = a.end_session(target.id, Some(id), reason_given, actor, now, until);
+    let doing = act(actor, now, until);
+    let ended = a.end_session(target.id, Some(id), reason_given, &doing);
     assert!(matches!(ended.await.unwrap(), Ended::Ended(list) if list.len() == 1));
     let others = Scope::AllBut(scene.live.id);
-    let ended = a.end_sessions(id, others, EndReason::LogoutAll, actor, now, until);
+    let doing = act(actor, now, until);
+    let ended = a.end_sessions(id, others, EndReason::LogoutAll, &doing);
     assert!(matches!(ended.await.unwrap(), Ended::Ended(_)));
     assert_eq!(reason(&*b, scene.live.id).await, None);
     // And end itself, but only once.
     let end = async || {
         let (session, reason) = (scene.live.id, EndReason::Logout);
-        let ended = a.end_session(session, Some(id), reason, actor, now, until);
+        let doing = act(actor, now, until);
+        let ended = a.end_session(session, Some(id), reason, &doing);
         ended.await.unwrap()
     };
     assert!(matches!(end().await, Ended::Ended(list) if list.len() == 1));
     assert_eq!(end().await, Ended::ActorEnded);
     let last = open(&*a, id, now).await;
-    let deleted = b.delete_user(id, None, Actor::Session(last.id), now, until);
+    let doing = act(Actor::Session(last.id), now, until);
+    let deleted = b.delete_user(id, None, &doing);
     assert!(matches!(deleted.await.unwrap(), Deleted::Deleted(_)));
 }
 
@@ -105,7 +112,8 @@ pub async fn dead_session_changes_no_user<S: Store>(a: Arc<S>, b: Arc<S>) {
         disabled: Some(true),
     };
     for actor in &scene.dead {
-        let patched = a.change_user(scene.user.id, &change, *actor, now, until);
+        let doing = act(*actor, now, until);
+        let patched = a.change_user(scene.user.id, &change, &doing);
         assert_eq!(patched.await.unwrap(), Patched::ActorEnded, "{actor:?}");
     }
     assert_eq!(picture(&*b, &scene).await, before);
@@ -121,7 +129,8 @@ pub async fn dead_session_sets_no_password<S: Store>(a: Arc<S>, b: Arc<S>) {
                 expected: Some(hash(n).as_str().to_owned()),
                 hash: hash(2),
             };
-            let done = a.set_password(scene.user.id, &set, *actor, now, until);
+            let doing = act(*actor, now, until);
+            let done = a.set_password(scene.user.id, &set, &doing);
             assert_eq!(done.await.unwrap(), PasswordSet::ActorEnded, "{actor:?}");
         }
     }
@@ -132,7 +141,8 @@ pub async fn dead_session_deletes_nobody<S: Store>(a: Arc<S>, b: Arc<S>) {
     let scene = scene(&*a).await;
     let (before, (now, until)) = (picture(&*a, &scene).await, now());
     for actor in &scene.dead {
-        let deleted = a.delete_user(scene.user.id, None, *actor, now, until);
+        let doing = act(*actor, now, until);
+        let deleted = a.delete_user(scene.user.id, None, &doing);
         assert_eq!(deleted.await.unwrap(), Deleted::ActorEnded, "{actor:?}");
     }
     assert_eq!(picture(&*b, &scene).await, before);
@@ -144,7 +154,8 @@ pub async fn dead_session_ends_no_session<S: Store>(a: Arc<S>, b: Arc<S>) {
     for actor in &scene.dead {
         for owner in [Some(scene.user.id), None] {
             let reason = EndReason::Revoked;
-            let ended = a.end_session(scene.live.id, owner, reason, *actor, now, until);
+            let doing = act(*actor, now, until);
+            let ended = a.end_session(scene.live.id, owner, reason, &doing);
             assert_eq!(ended.await.unwrap(), Ended::ActorEnded, "{actor:?}");
         }
     }
@@ -157,7 +168,8 @@ pub async fn dead_session_ends_no_sessions<S: Store>(a: Arc<S>, b: Arc<S>) {
     for actor in &scene.dead {
         for scope in [Scope::All, Scope::AllBut(session_id())] {
             let reason = EndReason::LogoutAll;
-            let ended = a.end_sessions(scene.user.id, scope, reason, *actor, now, until);
+            let doing = act(*actor, now, until);
+            let ended = a.end_sessions(scene.user.id, scope, reason, &doing);
             assert_eq!(ended.await.unwrap(), Ended::ActorEnded, "{actor:?}");
         }
     }

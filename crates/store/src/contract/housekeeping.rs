@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use uuid::Uuid;
 
 use super::kit::*;
-use crate::{InstallKey, NewKey, Purge, Store};
+use crate::{Actor, InstallKey, NewKey, Purge, Store};
 
 pub async fn one_holds_the_lease<S: Store>(a: Arc<S>, b: Arc<S>) {
     let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
@@ -91,7 +91,13 @@ pub async fn purging_keeps_keys_that_verify<S: Store>(a: Arc<S>, b: Arc<S>) {
             activates_at: at(second),
             others_expire_at: at(others),
         };
-        a.install_key(Some(&key), how, at(second)).await.unwrap();
+        a.install_key(
+            Some(&key),
+            how,
+            &act(Actor::Trusted, at(second), until(at(second))),
+        )
+        .await
+        .unwrap();
     }
     assert_eq!(b.purge(Purge::Keys, at(100), 10).await.unwrap(), 0);
     assert_eq!(b.purge(Purge::Keys, at(101), 10).await.unwrap(), 1);

@@ -2,8 +2,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use countersign_domain::rotation::{Dead, EndReason};
+
 use super::kit::*;
-use crate::{InstallKey, KeyRecord, NewKey, Store, Subject};
+use crate::{Actor, InstallKey, KeyRecord, NewKey, Patched, Store, Subject, UserChange};
 
 fn key(kid: &str, algorithm: &str) -> NewKey {
     NewKey {
@@ -36,9 +38,21 @@ const ROTATE: fn(i64, i64) -> InstallKey = |activates, others_expire| InstallKey
 };
 
 async fn install<S: Store>(store: &S, key: &NewKey, how: InstallKey, second: i64) -> bool {
-    let announcements = store.install_key(Some(key), how, at(second)).await.unwrap();
+    let announcements = store
+        .install_key(
+            Some(key),
+            how,
+            &act(Actor::Trusted, at(second), until(at(second))),
+        )
+        .await
+        .unwrap();
     if let Some(announcements) = &announcements {
-        assert_eq!(subjects(announcements), [Subject::KeysChanged]);
+        let mut expected = vec![Subject::KeysChanged];
+        if how == InstallKey::Emergency {
+            let not_before = at(second);
+            expected.insert(0, Subject::Everybody { not_before });
+        }
+        assert_eq!(subjects(announcements), expected);
     }
     announcements.is_some()
 }
@@ -123,15 +137,55 @@ pub async fn emergency_deletes_all_others<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(keys(&*a, at(0)).await, [record(&new, 30, 30, None)]);
 }
 
+pub async fn emergency_ends_every_session_from_before<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let (one, other) = (user(&*a).await, user(&*a).await);
+    let before = [
+        open(&*a, one.id, at(10)).await,
+        open(&*a, other.id, at(20)).await,
+    ];
+    let doing = act(Actor::Trusted, at(30), until(at(30)));
+    let how = InstallKey::Emergency;
+    b.install_key(None, how, &doing).await.unwrap();
+    let after = open(&*a, one.id, at(31)).await;
+    for session in before {
+        let outcome = refresh(&*b, session.id, 0, at(32)).await;
+        assert_dead(
+            &outcome,
+            Dead::Ended(EndReason::Emergency),
+            Some(doing.event()),
+        );
+        let acting = act(Actor::Session(session.id), at(32), until(at(32)));
+        let change = UserChange::default();
+        let patched = a.change_user(session.user_id, &change, &acting).await;
+        assert_eq!(patched.unwrap(), Patched::ActorEnded);
+        assert_eq!(logout(&*a, session.id, at(33)).await, []);
+    }
+    let live = a.live_sessions(one.id, None, 200, at(32)).await.unwrap();
+    assert_eq!(live, [after.clone()]);
+    refreshed(&*b, after.id, 0, at(33)).await;
+}
+
 pub async fn without_a_key_only_the_others_are_affected<S: Store>(a: Arc<S>, b: Arc<S>) {
     let old = key("old", "EdDSA");
     assert!(install(&*a, &old, IF_MISSING(0, 0), 10).await);
-    let announcements = b.install_key(None, ROTATE(20, 900), at(20)).await.unwrap();
+    let announcements = b
+        .install_key(
+            None,
+            ROTATE(20, 900),
+            &act(Actor::Trusted, at(20), until(at(20))),
+        )
+        .await
+        .unwrap();
     assert_eq!(subjects(&announcements.unwrap()), [Subject::KeysChanged]);
     let expected = [record(&old, 10, 10, Some(900))];
     assert_eq!(keys(&*a, at(20)).await, expected);
     let how = InstallKey::Emergency;
-    assert!(b.install_key(None, how, at(30)).await.unwrap().is_some());
+    assert!(
+        b.install_key(None, how, &act(Actor::Trusted, at(30), until(at(30))))
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert_eq!(keys(&*a, at(30)).await, []);
 }
 

@@ -1,19 +1,21 @@
 //! What the cases are made of. Times are fixed, ids counted.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use countersign_domain::audit::{By, Details, Draft, Ink, Kind, Personal, Salt};
 use countersign_domain::email::Email;
 use countersign_domain::password::PasswordHash;
 use countersign_domain::refresh_token::Presented;
-use countersign_domain::rotation::{EndReason, RotationPolicy};
-use countersign_domain::{SessionId, UserId};
+use countersign_domain::root_secret::RootSecret;
+use countersign_domain::rotation::{Dead, EndReason, RotationPolicy};
+use countersign_domain::{EventId, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Actor, Announced, Announcement, Created, Ended, NewSession, NewUser, Opened, RefreshOutcome,
-    Refreshed, Session, SignInProof, Store, Subject, User,
+    Act, Actor, Announced, Announcement, Created, Ended, NewSession, NewUser, Opened,
+    RefreshOutcome, Refreshed, Session, SignInProof, Store, Subject, User,
 };
 
 /// Half a minute of grace, an hour without use.
@@ -39,6 +41,41 @@ pub fn until(now: Timestamp) -> Timestamp {
 pub fn next() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Something that is done by an actor; its event is of no particular kind.
+pub fn act(actor: Actor, now: Timestamp, tokens_until: Timestamp) -> Act {
+    let mut random = [0; 10];
+    random[2..].copy_from_slice(&next().to_be_bytes());
+    let draft = Draft {
+        id: EventId::new(now, random),
+        at: now,
+        kind: Kind::UserChanged,
+        reason: None,
+        by: By::Server,
+        user: None,
+        session: None,
+        personal: Personal {
+            ip: Some(IpAddr::from([192, 0, 2, 7])),
+            user_agent: Some("contract/1".to_owned()),
+            request_id: Some("request".to_owned()),
+        },
+        details: Details::new(),
+    };
+    Act {
+        actor,
+        now,
+        tokens_until,
+        draft,
+        ink: ink(),
+    }
+}
+
+/// What all events of the contract are written with.
+pub fn ink() -> Arc<Ink> {
+    static INK: OnceLock<Arc<Ink>> = OnceLock::new();
+    let derive = || Arc::new(Ink::derive(&RootSecret::new(vec![7; 32])));
+    Arc::clone(INK.get_or_init(derive))
 }
 
 /// The `n`th password hash: a well-formed string that no password fits.
@@ -70,11 +107,16 @@ pub fn new_user(now: Timestamp) -> NewUser {
         name: Some("Zoë \u{1f511}".to_owned()),
         roles: vec!["reader".to_owned(), "wr\"iter".to_owned()],
         email_verified_at: None,
+        audit_salt: Salt([7; 16]),
     }
 }
 
 pub async fn create<S: Store>(store: &S, new: &NewUser, now: Timestamp) -> User {
-    match store.create_user(new, now).await.unwrap() {
+    match store
+        .create_user(new, &act(Actor::Trusted, now, until(now)))
+        .await
+        .unwrap()
+    {
         Created::Created(user) => user,
         Created::EmailTaken => panic!("the address {} is taken", new.email),
     }
@@ -109,11 +151,11 @@ pub fn proof(n: u64) -> SignInProof {
 pub async fn open<S: Store>(store: &S, user: UserId, now: Timestamp) -> Session {
     let new = new_session(user, now);
     match store
-        .open_session(&new, &proof(1), now, until(now))
+        .open_session(&new, &proof(1), &act(Actor::Trusted, now, until(now)))
         .await
         .unwrap()
     {
-        Opened::Opened(session, _) => session,
+        Opened::Opened(session, ..) => session,
         Opened::ProofStale => panic!("the proof is stale"),
     }
 }
@@ -128,7 +170,9 @@ pub async fn refresh<S: Store>(
         session,
         generation,
     };
-    let outcome = store.refresh(presented, &POLICY, now, until(now)).await;
+    let outcome = store
+        .refresh(presented, &POLICY, &act(Actor::Trusted, now, until(now)))
+        .await;
     outcome.unwrap()
 }
 
@@ -145,10 +189,19 @@ pub async fn refreshed<S: Store>(
     }
 }
 
+/// Asserts that a session is over, and that the event that ended it is named.
+pub fn assert_dead(outcome: &RefreshOutcome, why: Dead, ended_by: Option<EventId>) {
+    match outcome {
+        RefreshOutcome::Dead { dead, event, .. } => assert_eq!((*dead, *event), (why, ended_by)),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Ends a session as its own sign-out.
 pub async fn logout<S: Store>(store: &S, session: SessionId, now: Timestamp) -> Vec<Announcement> {
     let reason = EndReason::Logout;
-    let ended = store.end_session(session, None, reason, Actor::Trusted, now, until(now));
+    let doing = act(Actor::Trusted, now, until(now));
+    let ended = store.end_session(session, None, reason, &doing);
     match ended.await.unwrap() {
         Ended::Ended(announcements) => announcements,
         other => panic!("{other:?}"),

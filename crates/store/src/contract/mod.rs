@@ -17,6 +17,7 @@
 
 pub mod actors;
 pub mod announcements;
+pub mod audit;
 pub mod housekeeping;
 pub mod keys;
 pub mod kit;
@@ -99,12 +100,39 @@ macro_rules! contract_cases {
             keys: retiring_key_does_not_count_as_in_use;
             keys: rotation_keeps_earlier_ends;
             keys: emergency_deletes_all_others;
+            keys: emergency_ends_every_session_from_before;
             keys: without_a_key_only_the_others_are_affected;
             keys: one_of_ten_installs;
             keys: root_secret_is_bound_once;
             announcements: list_is_in_order_and_live;
             announcements: stretches_overlap;
             announcements: none_is_left_out_under_concurrent_writers;
+            audit: registration_leaves_one_event;
+            audit: sign_in_leaves_one_event;
+            audit: sign_in_names_the_session_that_it_ends;
+            audit: change_of_a_user_leaves_one_event;
+            audit: change_of_roles_says_from_what_to_what;
+            audit: disabling_names_the_sessions_that_it_ends;
+            audit: setting_a_password_leaves_one_event;
+            audit: ending_sessions_leaves_one_event;
+            audit: refreshing_leaves_none_and_reuse_one;
+            audit: keys_leave_one_event;
+            audit: what_fails_leaves_none;
+            audit: appending_twice_changes_nothing;
+            audit: appended_events_are_read_back;
+            audit: events_of_an_erased_user_lose_their_personal_part;
+            audit: erasure_against_appending;
+            audit: events_are_found_by_what_they_are_about;
+            audit: pages_leave_out_none_and_repeat_none;
+            audit: events_wait_for_their_place_oldest_first;
+            audit: chain_says_how_far_it_goes;
+            audit: chain_goes_on_only_from_its_end;
+            audit: sealers_never_fork_the_chain;
+            audit: checkpoints_are_kept_in_order;
+            audit: cut_removes_what_it_says;
+            audit: salts_are_the_users_own;
+            audit: sealed_events_come_with_their_salts;
+            audit: times_are_whole_microseconds;
             housekeeping: one_holds_the_lease;
             housekeeping: one_of_eight_gets_a_free_lease;
             housekeeping: purging_removes_what_is_over_and_nothing_else;
@@ -194,6 +222,7 @@ mod tests {
         let written = [
             ("actors", include_str!("actors.rs")),
             ("announcements", include_str!("announcements.rs")),
+            ("audit", include_str!("audit.rs")),
             ("housekeeping", include_str!("housekeeping.rs")),
             ("keys", include_str!("keys.rs")),
             ("limits", include_str!("limits.rs")),

@@ -57,7 +57,7 @@ pub async fn one_announcement_for_64_reuses<S: Store>(a: Arc<S>, b: Arc<S>) {
                 announcements: list,
                 ..
             } => announcements += list.len(),
-            RefreshOutcome::Dead(_) => {}
+            RefreshOutcome::Dead { .. } => {}
             other => panic!("{other:?}"),
         }
     }
@@ -111,7 +111,7 @@ async fn chain<S: Store>((a, b): (Arc<S>, Arc<S>), session: SessionId) {
                 assert_eq!(refreshed.session.state.generation, generation + 1);
                 true
             }
-            RefreshOutcome::Dead(_) | RefreshOutcome::Unknown => false,
+            RefreshOutcome::Dead { .. } | RefreshOutcome::Unknown => false,
             RefreshOutcome::Reused { .. } => panic!("an honest client taken for a thief"),
         };
         if !(goes_on(&outcomes.0) && goes_on(&outcomes.1)) {
@@ -123,7 +123,10 @@ async fn chain<S: Store>((a, b): (Arc<S>, Arc<S>), session: SessionId) {
 
 async fn assert_over<S: Store>(store: &S, session: SessionId, generation: u32) {
     let outcome = refresh(store, session, generation, at(2)).await;
-    let over = matches!(outcome, RefreshOutcome::Dead(_) | RefreshOutcome::Unknown);
+    let over = matches!(
+        outcome,
+        RefreshOutcome::Dead { .. } | RefreshOutcome::Unknown
+    );
     assert!(over, "generation {generation}: {outcome:?}");
 }
 
@@ -137,7 +140,8 @@ pub async fn refresh_against_logout<S: Store>(a: Arc<S>, b: Arc<S>) {
 pub async fn refresh_against_logout_of_all<S: Store>(a: Arc<S>, b: Arc<S>) {
     refresh_against(a, b, |store, session| async move {
         let (reason, actor, now) = (EndReason::LogoutAll, Actor::Trusted, at(1));
-        let ended = store.end_sessions(session.user_id, Scope::All, reason, actor, now, until(now));
+        let doing = act(actor, now, until(now));
+        let ended = store.end_sessions(session.user_id, Scope::All, reason, &doing);
         assert!(matches!(ended.await.unwrap(), Ended::Ended(_)));
     })
     .await;
@@ -150,7 +154,8 @@ pub async fn refresh_against_password_change<S: Store>(a: Arc<S>, b: Arc<S>) {
             hash: hash(2),
         };
         let now = at(1);
-        let done = store.set_password(session.user_id, &set, Actor::Trusted, now, until(now));
+        let doing = act(Actor::Trusted, now, until(now));
+        let done = store.set_password(session.user_id, &set, &doing);
         assert!(matches!(done.await.unwrap(), PasswordSet::Set(_)));
     })
     .await;
@@ -163,7 +168,8 @@ pub async fn refresh_against_disabling<S: Store>(a: Arc<S>, b: Arc<S>) {
             ..UserChange::default()
         };
         let now = at(1);
-        let patched = store.change_user(session.user_id, &disable, Actor::Trusted, now, until(now));
+        let doing = act(Actor::Trusted, now, until(now));
+        let patched = store.change_user(session.user_id, &disable, &doing);
         assert!(matches!(patched.await.unwrap(), Patched::Changed(..)));
     })
     .await;
@@ -172,7 +178,8 @@ pub async fn refresh_against_disabling<S: Store>(a: Arc<S>, b: Arc<S>) {
 pub async fn refresh_against_deletion<S: Store>(a: Arc<S>, b: Arc<S>) {
     refresh_against(a, b, |store, session| async move {
         let now = at(1);
-        let deleted = store.delete_user(session.user_id, None, Actor::Trusted, now, until(now));
+        let doing = act(Actor::Trusted, now, until(now));
+        let deleted = store.delete_user(session.user_id, None, &doing);
         deleted.await.unwrap();
         assert_eq!(store.session(session.id).await.unwrap(), None);
     })
@@ -193,7 +200,8 @@ pub async fn two_sessions_end_each_other<S: Store>(a: Arc<S>, b: Arc<S>) {
             tokio::spawn(async move {
                 wander(seed).await;
                 let (reason, actor, now) = (EndReason::Revoked, Actor::Session(actor), at(1));
-                let ended = store.end_session(target, owner, reason, actor, now, until(now));
+                let doing = act(actor, now, until(now));
+                let ended = store.end_session(target, owner, reason, &doing);
                 ended.await.unwrap()
             })
         };
@@ -229,7 +237,8 @@ pub async fn every_end_is_announced_once<S: Store>(a: Arc<S>, b: Arc<S>) {
         tasks.push(tokio::spawn(async move {
             wander(round * 7).await;
             let (reason, actor, now) = (EndReason::LogoutAll, Actor::Trusted, at(1));
-            let ended = store.end_sessions(one.id, Scope::All, reason, actor, now, until(now));
+            let doing = act(actor, now, until(now));
+            let ended = store.end_sessions(one.id, Scope::All, reason, &doing);
             match ended.await.unwrap() {
                 Ended::Ended(announcements) => announcements,
                 other => panic!("{other:?}"),

@@ -50,18 +50,27 @@ pub async fn retry_after_grace_closes_the_session<S: Store>(a: Arc<S>, b: Arc<S>
     let session = opened(&*a).await;
     refreshed(&*a, session.id, 0, at(100)).await;
     let now = at(131);
-    let expected = RefreshOutcome::Reused {
-        user_id: session.user_id,
-        announcements: vec![Announcement {
-            subject: Subject::Session(session.id),
-            expires_at: until(now),
-        }],
+    let closed = refresh(&*b, session.id, 0, now).await;
+    let RefreshOutcome::Reused {
+        user_id,
+        event,
+        announcements,
+    } = closed
+    else {
+        panic!("{closed:?}")
     };
-    assert_eq!(refresh(&*b, session.id, 0, now).await, expected);
+    assert!(event.is_some());
+    assert_eq!(user_id, session.user_id);
+    let expected = Announcement {
+        subject: Subject::Session(session.id),
+        expires_at: until(now),
+        event,
+    };
+    assert_eq!(announcements, [expected]);
     assert_eq!(announced_sessions(&*a).await, [session.id]);
-    let dead = RefreshOutcome::Dead(Dead::Ended(EndReason::Reuse));
     for generation in [0, 1, 2] {
-        assert_eq!(refresh(&*a, session.id, generation, now).await, dead);
+        let outcome = refresh(&*a, session.id, generation, now).await;
+        assert_dead(&outcome, Dead::Ended(EndReason::Reuse), event);
     }
     assert_eq!(announced_sessions(&*a).await, [session.id]);
 }
@@ -86,9 +95,13 @@ pub async fn without_grace_every_second_use_is_reuse<S: Store>(a: Arc<S>, b: Arc
         generation: 0,
     };
     let now = at(100);
-    let first = a.refresh(presented, &strict, now, until(now)).await;
+    let first = a
+        .refresh(presented, &strict, &act(Actor::Trusted, now, until(now)))
+        .await;
     assert!(matches!(first.unwrap(), RefreshOutcome::Refreshed(_)));
-    let second = b.refresh(presented, &strict, now, until(now)).await;
+    let second = b
+        .refresh(presented, &strict, &act(Actor::Trusted, now, until(now)))
+        .await;
     assert!(matches!(second.unwrap(), RefreshOutcome::Reused { .. }));
 }
 
@@ -110,7 +123,7 @@ pub async fn generations_reach_their_end<S: Store>(a: Arc<S>, b: Arc<S>) {
     let stored = b.session(session.id).await.unwrap().unwrap();
     assert_eq!(stored, last.session);
     let over = refresh(&*b, session.id, u32::MAX, at(101)).await;
-    assert_eq!(over, RefreshOutcome::Dead(Dead::Expired));
+    assert_dead(&over, Dead::Expired, None);
 }
 
 pub async fn idle_expiry_slides_up_to_the_absolute_one<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -125,7 +138,7 @@ pub async fn idle_expiry_slides_up_to_the_absolute_one<S: Store>(a: Arc<S>, b: A
         generation += 1;
     }
     let over = refresh(&*b, session.id, generation, session.state.expires_at).await;
-    assert_eq!(over, RefreshOutcome::Dead(Dead::Expired));
+    assert_dead(&over, Dead::Expired, None);
 }
 
 pub async fn expired_session_is_dead<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -133,7 +146,7 @@ pub async fn expired_session_is_dead<S: Store>(a: Arc<S>, b: Arc<S>) {
     let idle = session.state.idle_expires_at;
     for (generation, now) in [(0, idle), (5, idle), (0, session.state.expires_at)] {
         let outcome = refresh(&*b, session.id, generation, now).await;
-        assert_eq!(outcome, RefreshOutcome::Dead(Dead::Expired));
+        assert_dead(&outcome, Dead::Expired, None);
     }
     assert_eq!(a.session(session.id).await.unwrap(), Some(session.clone()));
     let tick = SignedDuration::from_micros(1);
@@ -152,11 +165,12 @@ pub async fn ended_session_is_dead_for_its_reason<S: Store>(a: Arc<S>, b: Arc<S>
     ] {
         let session = opened(&*a).await;
         let now = at(1);
-        let ended = a.end_session(session.id, None, reason, Actor::Trusted, now, until(now));
+        let doing = act(Actor::Trusted, now, until(now));
+        let ended = a.end_session(session.id, None, reason, &doing);
         ended.await.unwrap();
         for generation in [0, 1] {
             let outcome = refresh(&*b, session.id, generation, at(2)).await;
-            assert_eq!(outcome, RefreshOutcome::Dead(Dead::Ended(reason)));
+            assert_dead(&outcome, Dead::Ended(reason), Some(doing.event()));
         }
     }
 }
@@ -173,13 +187,8 @@ pub async fn answers_carry_the_user_as_stored<S: Store>(a: Arc<S>, b: Arc<S>) {
         roles: Some(vec!["admin".to_owned()]),
         ..UserChange::default()
     };
-    let changed = a.change_user(
-        session.user_id,
-        &change,
-        Actor::Trusted,
-        at(1),
-        until(at(1)),
-    );
+    let doing = act(Actor::Trusted, at(1), until(at(1)));
+    let changed = a.change_user(session.user_id, &change, &doing);
     changed.await.unwrap();
     let stored = b.user(session.user_id).await.unwrap().unwrap();
     assert_eq!(stored.roles, ["admin"]);

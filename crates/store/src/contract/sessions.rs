@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::kit::*;
 use crate::{
-    Actor, Announcement, Ended, MAX_SESSIONS, Opened, Scope, Session, SignInProof, Store, Subject,
-    UserChange,
+    Act, Actor, Announcement, Ended, MAX_SESSIONS, Opened, Scope, Session, SignInProof, Store,
+    Subject, UserChange,
 };
 
 pub async fn opened_session_is_found_again<S: Store>(a: Arc<S>, b: Arc<S>) {
@@ -32,14 +32,19 @@ pub async fn opened_session_is_found_again<S: Store>(a: Arc<S>, b: Arc<S>) {
         user_agent: new.user_agent.clone(),
         amr: new.amr.clone(),
         auth_time: now,
+        ended_by: None,
     };
     // Finer than what is kept.
     let fine = now + SignedDuration::from_nanos(789);
     let opened = a
-        .open_session(&new, &proof(1), fine, until(fine))
+        .open_session(&new, &proof(1), &act(Actor::Trusted, fine, until(fine)))
         .await
         .unwrap();
-    assert_eq!(opened, Opened::Opened(expected.clone(), vec![]));
+    assert!(
+        matches!(&opened, Opened::Opened(session, user, ended)
+            if *session == expected && user.id == expected.user_id && ended.is_empty()),
+        "{opened:?}"
+    );
     assert_eq!(b.session(new.id).await.unwrap(), Some(expected));
     let user = b.user(one.id).await.unwrap().unwrap();
     assert_eq!(user.last_sign_in_at, Some(now));
@@ -52,11 +57,15 @@ pub async fn session_without_details<S: Store>(a: Arc<S>, b: Arc<S>) {
     let mut new = new_session(one.id, at(1));
     (new.ip, new.user_agent, new.amr) = (None, None, vec![]);
     let opened = a
-        .open_session(&new, &proof(1), at(1), until(at(1)))
+        .open_session(&new, &proof(1), &act(Actor::Trusted, at(1), until(at(1))))
         .await
         .unwrap();
     let stored = b.session(new.id).await.unwrap().unwrap();
-    assert_eq!(opened, Opened::Opened(stored.clone(), vec![]));
+    assert!(
+        matches!(&opened, Opened::Opened(session, user, ended)
+            if *session == stored && user.id == stored.user_id && ended.is_empty()),
+        "{opened:?}"
+    );
     assert_eq!(
         (stored.ip, stored.user_agent, stored.amr),
         (None, None, vec![])
@@ -71,7 +80,7 @@ pub async fn rehash_replaces_the_proof<S: Store>(a: Arc<S>, b: Arc<S>) {
     };
     let new = new_session(one.id, at(1));
     let opened = a
-        .open_session(&new, &rehashing, at(1), until(at(1)))
+        .open_session(&new, &rehashing, &act(Actor::Trusted, at(1), until(at(1))))
         .await
         .unwrap();
     assert!(matches!(opened, Opened::Opened(..)));
@@ -79,12 +88,12 @@ pub async fn rehash_replaces_the_proof<S: Store>(a: Arc<S>, b: Arc<S>) {
     assert_eq!(stored.unwrap(), hash(2).as_str());
     let new = new_session(one.id, at(2));
     let opened = b
-        .open_session(&new, &proof(1), at(2), until(at(2)))
+        .open_session(&new, &proof(1), &act(Actor::Trusted, at(2), until(at(2))))
         .await
         .unwrap();
     assert_eq!(opened, Opened::ProofStale);
     let opened = b
-        .open_session(&new, &proof(2), at(2), until(at(2)))
+        .open_session(&new, &proof(2), &act(Actor::Trusted, at(2), until(at(2))))
         .await
         .unwrap();
     assert!(matches!(opened, Opened::Opened(..)));
@@ -97,7 +106,8 @@ pub async fn stale_proof_opens_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
         disabled: Some(true),
         ..UserChange::default()
     };
-    let patched = a.change_user(disabled.id, &disable, Actor::Trusted, at(1), until(at(1)));
+    let doing = act(Actor::Trusted, at(1), until(at(1)));
+    let patched = a.change_user(disabled.id, &disable, &doing);
     patched.await.unwrap();
     let mut without = new_user(at(0));
     without.password_hash = None;
@@ -115,7 +125,7 @@ pub async fn stale_proof_opens_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
             ..proof(n)
         };
         let opened = a
-            .open_session(&new, &rehashing, at(2), until(at(2)))
+            .open_session(&new, &rehashing, &act(Actor::Trusted, at(2), until(at(2))))
             .await
             .unwrap();
         assert_eq!(opened, Opened::ProofStale);
@@ -136,8 +146,9 @@ pub async fn too_many_sessions_end_the_oldest<S: Store>(a: Arc<S>, b: Arc<S>) {
     // On an instance whose clock is behind: the new one stays although it looks the oldest.
     let new = new_session(one.id, at(-50));
     let proof = proof(1);
-    let outcome = b.open_session(&new, &proof, at(-50), until(at(-50)));
-    let Opened::Opened(_, announcements) = outcome.await.unwrap() else {
+    let doing = act(Actor::Trusted, at(-50), until(at(-50)));
+    let outcome = b.open_session(&new, &proof, &doing);
+    let Opened::Opened(_, _, announcements) = outcome.await.unwrap() else {
         panic!("the proof is stale");
     };
     assert_eq!(subjects(&announcements), [Subject::Session(opened[0])]);
@@ -185,7 +196,7 @@ pub async fn live_sessions_leave_out_the_dead<S: Store>(a: Arc<S>, b: Arc<S>) {
     let mut new = new_session(one.id, at(0));
     new.idle_expires_at = at(2 * ABSOLUTE);
     let opened = a
-        .open_session(&new, &proof(1), at(0), until(at(0)))
+        .open_session(&new, &proof(1), &act(Actor::Trusted, at(0), until(at(0))))
         .await
         .unwrap();
     assert!(matches!(opened, Opened::Opened(..)));
@@ -202,9 +213,17 @@ pub async fn live_sessions_leave_out_the_dead<S: Store>(a: Arc<S>, b: Arc<S>) {
 }
 
 async fn end<S: Store>(store: &S, session: &Session, second: i64) -> Ended {
-    let (reason, actor, now) = (EndReason::Revoked, Actor::Trusted, at(second));
-    let owner = Some(session.user_id);
-    let ended = store.end_session(session.id, owner, reason, actor, now, until(now));
+    end_by(
+        store,
+        session,
+        &act(Actor::Trusted, at(second), until(at(second))),
+    )
+    .await
+}
+
+async fn end_by<S: Store>(store: &S, session: &Session, doing: &Act) -> Ended {
+    let (reason, owner) = (EndReason::Revoked, Some(session.user_id));
+    let ended = store.end_session(session.id, owner, reason, doing);
     ended.await.unwrap()
 }
 
@@ -214,12 +233,14 @@ pub async fn ending_one_session<S: Store>(a: Arc<S>, b: Arc<S>) {
         open(&*a, one.id, at(0)).await,
         open(&*a, one.id, at(0)).await,
     );
+    let doing = act(Actor::Trusted, at(1), until(at(1)));
     let expected = Announcement {
         subject: Subject::Session(ended.id),
         expires_at: until(at(1)),
+        event: Some(doing.event()),
     };
     assert_eq!(
-        end(&*a, &ended, 1).await,
+        end_by(&*a, &ended, &doing).await,
         Ended::Ended(vec![expected.clone()])
     );
     assert_eq!(reason(&*b, ended.id).await, Some(EndReason::Revoked));
@@ -243,14 +264,8 @@ pub async fn ending_a_foreign_or_unknown_session_is_not_found<S: Store>(a: Arc<S
     let foreign = open(&*a, other.id, at(0)).await;
     let own = open(&*a, one.id, at(0)).await;
     for id in [foreign.id, session_id()] {
-        let ended = a.end_session(
-            id,
-            Some(one.id),
-            EndReason::Revoked,
-            Actor::Session(own.id),
-            at(1),
-            until(at(1)),
-        );
+        let doing = act(Actor::Session(own.id), at(1), until(at(1)));
+        let ended = a.end_session(id, Some(one.id), EndReason::Revoked, &doing);
         assert_eq!(ended.await.unwrap(), Ended::NotFound);
     }
     assert_eq!(reason(&*b, foreign.id).await, None);
@@ -266,7 +281,8 @@ pub async fn ending_all_or_all_others<S: Store>(a: Arc<S>, b: Arc<S>) {
     }
     let end = async |scope, second| {
         let (reason, actor, now) = (EndReason::LogoutAll, Actor::Trusted, at(second));
-        let ended = a.end_sessions(one.id, scope, reason, actor, now, until(now));
+        let doing = act(actor, now, until(now));
+        let ended = a.end_sessions(one.id, scope, reason, &doing);
         match ended.await.unwrap() {
             Ended::Ended(announcements) => subjects(&announcements),
             other => panic!("{other:?}"),
@@ -286,7 +302,8 @@ pub async fn ending_all_or_all_others<S: Store>(a: Arc<S>, b: Arc<S>) {
 
 pub async fn ending_sessions_of_unknown_user_is_not_found<S: Store>(a: Arc<S>, _: Arc<S>) {
     let (id, reason) = (new_user(at(0)).id, EndReason::Operator);
-    let ended = a.end_sessions(id, Scope::All, reason, Actor::Trusted, at(0), until(at(0)));
+    let doing = act(Actor::Trusted, at(0), until(at(0)));
+    let ended = a.end_sessions(id, Scope::All, reason, &doing);
     assert_eq!(ended.await.unwrap(), Ended::NotFound);
 }
 
@@ -296,7 +313,8 @@ pub async fn idled_out_sessions_are_ended_too<S: Store>(a: Arc<S>, b: Arc<S>) {
     let session = open(&*a, one.id, at(0)).await;
     let now = session.state.idle_expires_at;
     let (reason_given, actor) = (EndReason::LogoutAll, Actor::Trusted);
-    let ended = a.end_sessions(one.id, Scope::All, reason_given, actor, now, until(now));
+    let doing = act(actor, now, until(now));
+    let ended = a.end_sessions(one.id, Scope::All, reason_given, &doing);
     let Ended::Ended(announcements) = ended.await.unwrap() else {
         panic!("not ended");
     };

@@ -28,7 +28,7 @@ where
                 tokio::spawn(async move {
                     wander(round * 4 + n).await;
                     let opened = store
-                        .open_session(&new, &proof(1), at(1), until(at(1)))
+                        .open_session(&new, &proof(1), &act(Actor::Trusted, at(1), until(at(1))))
                         .await
                         .unwrap();
                     (new.id, opened)
@@ -66,7 +66,8 @@ pub async fn sign_in_against_password_change<S: Store>(a: Arc<S>, b: Arc<S>) {
             expected: None,
             hash: hash(2),
         };
-        let done = store.set_password(user.id, &set, Actor::Trusted, at(1), until(at(1)));
+        let doing = act(Actor::Trusted, at(1), until(at(1)));
+        let done = store.set_password(user.id, &set, &doing);
         assert!(matches!(done.await.unwrap(), PasswordSet::Set(_)));
     })
     .await;
@@ -78,7 +79,8 @@ pub async fn sign_in_against_disabling<S: Store>(a: Arc<S>, b: Arc<S>) {
             disabled: Some(true),
             ..UserChange::default()
         };
-        let patched = store.change_user(user.id, &disable, Actor::Trusted, at(1), until(at(1)));
+        let doing = act(Actor::Trusted, at(1), until(at(1)));
+        let patched = store.change_user(user.id, &disable, &doing);
         assert!(matches!(patched.await.unwrap(), Patched::Changed(..)));
     })
     .await;
@@ -86,7 +88,8 @@ pub async fn sign_in_against_disabling<S: Store>(a: Arc<S>, b: Arc<S>) {
 
 pub async fn sign_in_against_deletion<S: Store>(a: Arc<S>, b: Arc<S>) {
     sign_in_against(a, b, |store, user| async move {
-        let deleted = store.delete_user(user.id, None, Actor::Trusted, at(1), until(at(1)));
+        let doing = act(Actor::Trusted, at(1), until(at(1)));
+        let deleted = store.delete_user(user.id, None, &doing);
         deleted.await.unwrap();
     })
     .await;
@@ -104,7 +107,12 @@ pub async fn one_of_32_registrations_wins<S: Store>(a: Arc<S>, b: Arc<S>) {
                     email_key: wanted.email_key.clone(),
                     ..new_user(at(n))
                 };
-                tokio::spawn(async move { store.create_user(&new, at(n)).await.unwrap() })
+                tokio::spawn(async move {
+                    store
+                        .create_user(&new, &act(Actor::Trusted, at(n), until(at(n))))
+                        .await
+                        .unwrap()
+                })
             })
             .collect();
         let mut created = Vec::new();
@@ -133,7 +141,8 @@ pub async fn one_of_two_users_gets_the_address<S: Store>(a: Arc<S>, b: Arc<S>) {
             tasks.push(tokio::spawn(async move {
                 wander(seed).await;
                 let now = at(1);
-                let patched = store.change_user(user.id, &change, Actor::Trusted, now, until(now));
+                let doing = act(Actor::Trusted, now, until(now));
+                let patched = store.change_user(user.id, &change, &doing);
                 patched.await.unwrap()
             }));
         }
@@ -163,7 +172,8 @@ pub async fn one_of_16_password_changes_wins<S: Store>(a: Arc<S>, b: Arc<S>) {
                 };
                 tokio::spawn(async move {
                     let now = at(1);
-                    let done = store.set_password(one.id, &set, Actor::Trusted, now, until(now));
+                    let doing = act(Actor::Trusted, now, until(now));
+                    let done = store.set_password(one.id, &set, &doing);
                     (n, done.await.unwrap())
                 })
             })
@@ -200,7 +210,8 @@ pub async fn abandoned_calls_leave_nothing_behind<S: Store>(a: Arc<S>, b: Arc<S>
                 ..UserChange::default()
             };
             let actor = Actor::Session(session.id);
-            let patched = store.change_user(victim, &change, actor, now, until(now));
+            let doing = act(actor, now, until(now));
+            let patched = store.change_user(victim, &change, &doing);
             patched.await.unwrap();
             logout(&*store, session.id, now).await;
         });

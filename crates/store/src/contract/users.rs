@@ -56,7 +56,10 @@ pub async fn taken_address_creates_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
     let first = user(&*a).await;
     let mut second = new_user(at(1));
     second.email_key = email(&first.email).key().clone();
-    let created = b.create_user(&second, at(1)).await.unwrap();
+    let created = b
+        .create_user(&second, &act(Actor::Trusted, at(1), until(at(1))))
+        .await
+        .unwrap();
     assert_eq!(created, Created::EmailTaken);
     assert_eq!(b.user(second.id).await.unwrap(), None);
     assert_eq!(a.user(first.id).await.unwrap(), Some(first));
@@ -93,7 +96,8 @@ pub async fn list_is_in_order_of_age<S: Store>(a: Arc<S>, b: Arc<S>) {
 
 async fn changed<S: Store>(store: &S, id: UserId, change: UserChange, second: i64) -> User {
     let now = at(second);
-    let patched = store.change_user(id, &change, Actor::Trusted, now, until(now));
+    let doing = act(Actor::Trusted, now, until(now));
+    let patched = store.change_user(id, &change, &doing);
     match patched.await.unwrap() {
         Patched::Changed(user, announcements) => {
             let last = announcements.last().unwrap();
@@ -165,7 +169,8 @@ pub async fn change_to_taken_address_changes_nothing<S: Store>(a: Arc<S>, b: Arc
         ..UserChange::default()
     };
     let actor = Actor::Session(session.id);
-    let patched = a.change_user(second.id, &change, actor, at(2), until(at(2)));
+    let doing = act(actor, at(2), until(at(2)));
+    let patched = a.change_user(second.id, &change, &doing);
     assert_eq!(patched.await.unwrap(), Patched::EmailTaken);
     assert_eq!(b.user(second.id).await.unwrap().unwrap(), second);
     assert_eq!(reason(&*b, session.id).await, None);
@@ -175,7 +180,8 @@ pub async fn change_to_taken_address_changes_nothing<S: Store>(a: Arc<S>, b: Arc
 pub async fn change_of_unknown_user_is_not_found<S: Store>(a: Arc<S>, _: Arc<S>) {
     let id = new_user(at(0)).id;
     let change = UserChange::default();
-    let patched = a.change_user(id, &change, Actor::Trusted, at(0), until(at(0)));
+    let doing = act(Actor::Trusted, at(0), until(at(0)));
+    let patched = a.change_user(id, &change, &doing);
     assert_eq!(patched.await.unwrap(), Patched::NotFound);
     assert_eq!(announced(&*a).await, []);
 }
@@ -183,7 +189,7 @@ pub async fn change_of_unknown_user_is_not_found<S: Store>(a: Arc<S>, _: Arc<S>)
 fn not_before(id: UserId, now: Timestamp) -> Subject {
     Subject::User {
         id,
-        not_before: Timestamp::from_second(now.as_second()).unwrap(),
+        not_before: now,
     }
 }
 
@@ -199,7 +205,8 @@ pub async fn disabling_ends_sessions<S: Store>(a: Arc<S>, b: Arc<S>) {
         ..UserChange::default()
     };
     let now = at(3);
-    let patched = a.change_user(one.id, &disable, Actor::Trusted, now, until(now));
+    let doing = act(Actor::Trusted, now, until(now));
+    let patched = a.change_user(one.id, &disable, &doing);
     let Patched::Changed(user, announcements) = patched.await.unwrap() else {
         panic!("not changed");
     };
@@ -252,10 +259,12 @@ pub async fn set_password_ends_other_sessions<S: Store>(a: Arc<S>, b: Arc<S>) {
     let foreign = open(&*a, other.id, at(1)).await;
     let actor = Actor::Session(acting.id);
     let set = set(Some(1), 2);
-    let done = a.set_password(one.id, &set, actor, at(3), until(at(3)));
+    let doing = act(actor, at(3), until(at(3)));
+    let done = a.set_password(one.id, &set, &doing);
     let expected = Announcement {
         subject: Subject::Session(ended.id),
         expires_at: until(at(3)),
+        event: Some(doing.event()),
     };
     assert_eq!(done.await.unwrap(), PasswordSet::Set(vec![expected]));
     assert_eq!(announced_sessions(&*b).await, [ended.id]);
@@ -276,7 +285,8 @@ pub async fn set_password_by_operator_ends_all_sessions<S: Store>(a: Arc<S>, b: 
     );
     let actor = Actor::Trusted;
     let set = set(None, 2);
-    let done = a.set_password(one.id, &set, actor, at(3), until(at(3)));
+    let doing = act(actor, at(3), until(at(3)));
+    let done = a.set_password(one.id, &set, &doing);
     let PasswordSet::Set(announcements) = done.await.unwrap() else {
         panic!("not set");
     };
@@ -292,7 +302,8 @@ pub async fn set_password_conflict_changes_nothing<S: Store>(a: Arc<S>, b: Arc<S
     let session = open(&*a, one.id, at(1)).await;
     let actor = Actor::Trusted;
     let set = set(Some(7), 2);
-    let done = a.set_password(one.id, &set, actor, at(3), until(at(3)));
+    let doing = act(actor, at(3), until(at(3)));
+    let done = a.set_password(one.id, &set, &doing);
     assert_eq!(done.await.unwrap(), PasswordSet::Conflict);
     let stored = b.credentials(one.id).await.unwrap().unwrap().password_hash;
     assert_eq!(stored.unwrap(), hash(1).as_str());
@@ -303,7 +314,8 @@ pub async fn set_password_conflict_changes_nothing<S: Store>(a: Arc<S>, b: Arc<S
 pub async fn set_password_of_unknown_user_is_not_found<S: Store>(a: Arc<S>, _: Arc<S>) {
     let id = new_user(at(0)).id;
     let set = set(None, 2);
-    let done = a.set_password(id, &set, Actor::Trusted, at(0), until(at(0)));
+    let doing = act(Actor::Trusted, at(0), until(at(0)));
+    let done = a.set_password(id, &set, &doing);
     assert_eq!(done.await.unwrap(), PasswordSet::NotFound);
 }
 
@@ -314,7 +326,8 @@ pub async fn deletion_leaves_announcements_only<S: Store>(a: Arc<S>, b: Arc<S>) 
     let now = at(3);
     let actor = Actor::Session(session.id);
     let right = hash(1);
-    let deleted = a.delete_user(one.id, Some(right.as_str()), actor, now, until(now));
+    let doing = act(actor, now, until(now));
+    let deleted = a.delete_user(one.id, Some(right.as_str()), &doing);
     let Deleted::Deleted(announcements) = deleted.await.unwrap() else {
         panic!("not deleted");
     };
@@ -352,7 +365,8 @@ pub async fn deletion_conflict_changes_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
     let one = user(&*a).await;
     let stale = hash(7);
     let expected = Some(stale.as_str());
-    let deleted = a.delete_user(one.id, expected, Actor::Trusted, at(1), until(at(1)));
+    let doing = act(Actor::Trusted, at(1), until(at(1)));
+    let deleted = a.delete_user(one.id, expected, &doing);
     assert_eq!(deleted.await.unwrap(), Deleted::Conflict);
     assert_eq!(b.user(one.id).await.unwrap(), Some(one));
     assert_eq!(announced(&*b).await, []);
@@ -360,7 +374,8 @@ pub async fn deletion_conflict_changes_nothing<S: Store>(a: Arc<S>, b: Arc<S>) {
 
 pub async fn deletion_of_unknown_user_is_not_found<S: Store>(a: Arc<S>, _: Arc<S>) {
     let id = new_user(at(0)).id;
-    let deleted = a.delete_user(id, None, Actor::Trusted, at(0), until(at(0)));
+    let doing = act(Actor::Trusted, at(0), until(at(0)));
+    let deleted = a.delete_user(id, None, &doing);
     assert_eq!(deleted.await.unwrap(), Deleted::NotFound);
     assert_eq!(announced(&*a).await, []);
 }

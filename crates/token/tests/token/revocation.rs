@@ -1,4 +1,4 @@
-use countersign_token::{Claims, RevocationSet};
+use countersign_token::{Claims, RevocationSet, Revoked, What};
 use proptest::prelude::*;
 
 use crate::support::{NOW, claims, id};
@@ -7,7 +7,7 @@ use crate::support::{NOW, claims, id};
 fn an_ended_session_is_refused_and_no_other() {
     let set = RevocationSet::new();
     assert!(set.is_empty() && !set.refuses(&claims()));
-    set.end_session(claims().sid, NOW + 900);
+    set.end_session(claims().sid, NOW + 900, None);
     assert!(set.refuses(&claims()));
     let other_session_of_the_user = Claims {
         sid: id(77),
@@ -19,8 +19,7 @@ fn an_ended_session_is_refused_and_no_other() {
 #[test]
 fn ending_a_user_refuses_what_was_issued_before() {
     let set = RevocationSet::new();
-    set.end_user(claims().sub, NOW + 1, NOW + 900);
-    let issued = |iat| Claims { iat, ..claims() };
+    set.end_user(claims().sub, (NOW + 1) * 1000, NOW + 900, None);
     assert!(set.refuses(&issued(NOW - 100)) && set.refuses(&issued(NOW)));
     assert!(!set.refuses(&issued(NOW + 1)));
     let other_user = Claims {
@@ -33,8 +32,8 @@ fn ending_a_user_refuses_what_was_issued_before() {
 #[test]
 fn a_session_and_a_user_of_one_id_are_different_things() {
     let set = RevocationSet::new();
-    set.end_session(claims().sub, NOW);
-    set.end_user(claims().sid, NOW + 1, NOW);
+    set.end_session(claims().sub, NOW, None);
+    set.end_user(claims().sid, (NOW + 1) * 1000, NOW, None);
     assert!(!set.refuses(&claims()));
     assert_eq!(set.len(), 2);
 }
@@ -42,9 +41,9 @@ fn a_session_and_a_user_of_one_id_are_different_things() {
 #[test]
 fn entries_go_when_their_time_has_passed_and_not_before() {
     let set = RevocationSet::new();
-    set.end_session(id(3), NOW);
-    set.end_session(id(4), NOW + 10);
-    set.end_user(id(5), NOW, NOW + 20);
+    set.end_session(id(3), NOW, None);
+    set.end_session(id(4), NOW + 10, None);
+    set.end_user(id(5), NOW * 1000, NOW + 20, None);
     for (now, left) in [
         (NOW, 3),
         (NOW + 1, 2),
@@ -66,7 +65,7 @@ fn threads_see_each_others_entries() {
             scope.spawn(move || {
                 for number in 0..500 {
                     let sid = id(thread * 1000 + number);
-                    set.end_session(sid, NOW);
+                    set.end_session(sid, NOW, None);
                     assert!(set.refuses(&Claims { sid, ..claims() }));
                 }
             });
@@ -83,8 +82,10 @@ enum Event {
 
 fn apply(set: &RevocationSet, event: &Event) {
     match *event {
-        Event::Session(sid, until) => set.end_session(id(sid), until),
-        Event::User(sub, not_before, until) => set.end_user(id(sub), not_before, until),
+        Event::Session(sid, until) => set.end_session(id(sid), until, None),
+        Event::User(sub, not_before, until) => {
+            set.end_user(id(sub), not_before * 1000, until, None)
+        }
     }
 }
 
@@ -113,6 +114,66 @@ fn answers(set: &RevocationSet) -> Vec<(usize, Vec<bool>)> {
             (set.len(), refused)
         })
         .collect()
+}
+
+/// A token of a second.
+fn issued(iat: i64) -> Claims {
+    Claims { iat, ..claims() }
+}
+
+/// A token of the millisecond `millis` of second `NOW`.
+fn issued_in(millis: u64) -> Claims {
+    let jti = uuid::Builder::from_unix_timestamp_millis(NOW as u64 * 1000 + millis, &[7; 10]);
+    Claims {
+        iat: NOW,
+        jti: jti.into_uuid(),
+        ..claims()
+    }
+}
+
+#[test]
+fn a_token_and_its_successor_may_be_of_one_second() {
+    let set = RevocationSet::new();
+    set.end_user(claims().sub, NOW * 1000 + 500, NOW + 900, Some(id(9)));
+    let revoked = Revoked {
+        what: What::User,
+        event: Some(id(9)),
+    };
+    assert_eq!(set.find(&issued_in(499)), Some(revoked));
+    assert_eq!(set.find(&issued_in(500)), None);
+    // Without the millisecond, the whole second counts as before.
+    assert!(set.refuses(&issued(NOW)));
+    // A `jti` that speaks of another second says nothing.
+    let foreign = Claims {
+        jti: issued_in(2000).jti,
+        ..issued(NOW)
+    };
+    assert!(set.refuses(&foreign));
+}
+
+#[test]
+fn everybody_and_then_nobody() {
+    let set = RevocationSet::new();
+    set.end_everybody((NOW + 1) * 1000, NOW + 10, Some(id(9)));
+    set.end_everybody(NOW * 1000, NOW + 5, Some(id(8)));
+    let found = set.find(&issued(NOW)).unwrap();
+    assert_eq!((found.what, found.event), (What::Everybody, Some(id(9))));
+    assert!(!set.refuses(&issued(NOW + 1)));
+    assert_eq!(set.len(), 1);
+    set.purge(NOW + 10);
+    assert!(set.refuses(&issued(NOW)));
+    set.purge(NOW + 11);
+    assert!(set.is_empty());
+}
+
+#[test]
+fn a_session_says_more_than_its_user() {
+    let set = RevocationSet::new();
+    set.end_user(claims().sub, (NOW + 1) * 1000, NOW, Some(id(1)));
+    set.end_session(claims().sid, NOW, Some(id(2)));
+    set.end_session(claims().sid, NOW, None);
+    let found = set.find(&claims()).unwrap();
+    assert_eq!((found.what, found.event), (What::Session, Some(id(2))));
 }
 
 proptest! {

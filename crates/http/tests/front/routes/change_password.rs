@@ -17,7 +17,7 @@ async fn to_a_good_one() {
     assert_snapshot!(change(&app, &tokens.access, body).await, @"
     204 No Content
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
     ");
 }
 
@@ -30,12 +30,12 @@ async fn from_a_wrong_one() {
     403 Forbidden
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "invalid_credentials",
       "detail": "The password was not changed.",
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 403,
       "title": "The current password is wrong",
       "type": "/problems/invalid_credentials"
@@ -52,7 +52,7 @@ async fn to_one_that_may_not_be() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "validation_failed",
@@ -64,7 +64,7 @@ async fn to_one_that_may_not_be() {
           "field": "new_password"
         }
       ],
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"
@@ -91,7 +91,7 @@ async fn without_saying_from_what_to_what() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "validation_failed",
@@ -108,7 +108,7 @@ async fn without_saying_from_what_to_what() {
           "field": "new_password"
         }
       ],
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"

@@ -13,7 +13,7 @@ async fn post_form(app: &App, form: &str) -> Answer {
 async fn disabled() -> App {
     let app = App::new().await;
     app.register("ada@example.org").await;
-    let users = app.flows.users();
+    let users = app.flows.users(&crate::app::OPERATOR);
     let ada = users
         .get_by_email("ada@example.org")
         .await
@@ -35,13 +35,13 @@ async fn json() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
 
     {
       "access_token": "[random]",
       "expires_in": 900,
       "refresh_expires_in": 2592000,
-      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAAHiEGnQkTjakn-LXCFKx7x7t39zLlRUhs2pg_hV-BX0D",
+      "refresh_token": "cs_rt_ASBjC_23pqZEpbGqK1fa0LrQAAAAAIXyy8B9RWohWLKmL7YIONE8t4WUII7AAZG2ciD4euN4",
       "scope": "",
       "token_type": "Bearer"
     }
@@ -58,13 +58,13 @@ async fn a_form() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
 
     {
       "access_token": "[random]",
       "expires_in": 900,
       "refresh_expires_in": 2592000,
-      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAAHiEGnQkTjakn-LXCFKx7x7t39zLlRUhs2pg_hV-BX0D",
+      "refresh_token": "cs_rt_ASBjC_23pqZEpbGqK1fa0LrQAAAAAIXyy8B9RWohWLKmL7YIONE8t4WUII7AAZG2ciD4euN4",
       "scope": "",
       "token_type": "Bearer"
     }
@@ -79,12 +79,12 @@ async fn wrong_json() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_credentials",
       "detail": "There is no account with this e-mail address and password.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "The e-mail address or the password is wrong",
       "type": "/problems/invalid_credentials"
@@ -99,14 +99,14 @@ async fn a_wrong_form() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_credentials",
       "detail": "There is no account with this e-mail address and password.",
       "error": "invalid_grant",
       "error_description": "There is no account with this e-mail address and password.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The e-mail address or the password is wrong",
       "type": "/problems/invalid_credentials"
@@ -121,12 +121,12 @@ async fn a_disabled_account_and_the_right_password() {
     403 Forbidden
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+    x-request-id: 01a3185c-5000-7857-8c6f-ae6d9b6f3b4a
 
     {
       "code": "account_disabled",
       "detail": "An operator has disabled this account.",
-      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
+      "request_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
       "status": 403,
       "title": "The account is disabled",
       "type": "/problems/account_disabled"
@@ -142,14 +142,14 @@ async fn a_disabled_account_and_the_right_password_in_a_form() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+    x-request-id: 01a3185c-5000-7857-8c6f-ae6d9b6f3b4a
 
     {
       "code": "account_disabled",
       "detail": "An operator has disabled this account.",
       "error": "invalid_grant",
       "error_description": "An operator has disabled this account.",
-      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
+      "request_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
       "status": 400,
       "title": "The account is disabled",
       "type": "/problems/account_disabled"
@@ -172,14 +172,14 @@ async fn another_grant_type() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unsupported_grant_type",
       "detail": "This route does not take that `grant_type`.",
       "error": "unsupported_grant_type",
       "error_description": "This route does not take that `grant_type`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The grant type is not supported",
       "type": "/problems/unsupported_grant_type"
@@ -216,7 +216,7 @@ async fn missing_members() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "validation_failed",
@@ -233,7 +233,7 @@ async fn missing_members() {
           "field": "password"
         }
       ],
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"
@@ -248,7 +248,7 @@ async fn missing_parameters() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "validation_failed",
@@ -267,7 +267,7 @@ async fn missing_parameters() {
           "field": "password"
         }
       ],
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"

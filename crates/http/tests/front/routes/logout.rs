@@ -11,7 +11,7 @@ async fn by_access_token() {
     assert_snapshot!(bye, @"
     204 No Content
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
     ");
 }
 
@@ -23,7 +23,7 @@ async fn by_refresh_token() {
     assert_snapshot!(app.post("/auth/logout").json(&body).send().await, @"
     204 No Content
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
     ");
 }
 
@@ -35,12 +35,12 @@ async fn without_any_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "missing_token",
       "detail": "Send the access token as `Authorization: Bearer <token>`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "An access token is needed",
       "type": "/problems/missing_token"
@@ -56,12 +56,12 @@ async fn by_a_malformed_access_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_token",
       "detail": "It is malformed, was not issued by this server, or is not meant for it.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "The access token is not valid",
       "type": "/problems/invalid_token"
@@ -80,12 +80,14 @@ async fn by_an_expired_access_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3186a-f600-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3186a-f600-7e89-af30-963784ae0865
 
     {
       "code": "token_expired",
       "detail": "Use the refresh token to get a new one.",
-      "request_id": "01a3186a-f600-705d-aa4b-8acf76748aa2",
+      "event_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
+      "request_id": "01a3186a-f600-7e89-af30-963784ae0865",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The access token has expired",
       "type": "/problems/token_expired"
@@ -104,12 +106,14 @@ async fn by_the_access_token_of_an_ended_session() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-7857-8c6f-ae6d9b6f3b4a
+    x-request-id: 01a3185c-5000-7d8f-94d1-0efdf17eac06
 
     {
       "code": "session_revoked",
       "detail": "Its tokens no longer work. Sign in again.",
-      "request_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
+      "event_id": "01a3185c-5000-7687-a965-68c4e2109c44",
+      "request_id": "01a3185c-5000-7d8f-94d1-0efdf17eac06",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The session has ended",
       "type": "/problems/session_revoked"
@@ -126,12 +130,12 @@ async fn by_a_refresh_token_of_nobody() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_refresh_token",
       "detail": "It was not issued by this server, or its session is long gone. Sign in again.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "The refresh token is not valid",
       "type": "/problems/invalid_refresh_token"
@@ -151,12 +155,14 @@ async fn of_everything_by_a_refresh_token_that_was_used() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-c918-730b-bdb7-a6a634a5f1aa
+    x-request-id: 01a3185c-c918-7d8f-94d1-0efdf17eac06
 
     {
       "code": "refresh_token_reused",
       "detail": "A used refresh token was presented again, which means that somebody holds a copy. The session has been ended. Sign in again.",
-      "request_id": "01a3185c-c918-730b-bdb7-a6a634a5f1aa",
+      "event_id": "01a3185c-c918-7fb9-aad1-c5057349f7b6",
+      "request_id": "01a3185c-c918-7d8f-94d1-0efdf17eac06",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The refresh token had been used before",
       "type": "/problems/refresh_token_reused"

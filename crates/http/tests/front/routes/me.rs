@@ -16,14 +16,14 @@ async fn read() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "created_at": "2027-01-15T08:00:00Z",
       "disabled": false,
       "email": "Ada@example.org",
       "email_verified": false,
-      "id": "01a3185c-5000-79b5-81d1-d854bb718002",
+      "id": "01a3185c-5000-783d-be35-de1817499667",
       "name": null,
       "roles": [],
       "updated_at": "2027-01-15T08:00:00Z"
@@ -39,12 +39,12 @@ async fn read_without_a_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "missing_token",
       "detail": "Send the access token as `Authorization: Bearer <token>`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "An access token is needed",
       "type": "/problems/missing_token"
@@ -60,12 +60,12 @@ async fn read_with_a_malformed_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_token",
       "detail": "It is malformed, was not issued by this server, or is not meant for it.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "The access token is not valid",
       "type": "/problems/invalid_token"
@@ -83,12 +83,14 @@ async fn read_with_an_expired_token() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3186a-f600-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3186a-f600-7e89-af30-963784ae0865
 
     {
       "code": "token_expired",
       "detail": "Use the refresh token to get a new one.",
-      "request_id": "01a3186a-f600-705d-aa4b-8acf76748aa2",
+      "event_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
+      "request_id": "01a3186a-f600-7e89-af30-963784ae0865",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The access token has expired",
       "type": "/problems/token_expired"
@@ -106,14 +108,14 @@ async fn change() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185d-3a60-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185d-3a60-7e89-af30-963784ae0865
 
     {
       "created_at": "2027-01-15T08:00:00Z",
       "disabled": false,
       "email": "ada@example.org",
       "email_verified": false,
-      "id": "01a3185c-5000-79b5-81d1-d854bb718002",
+      "id": "01a3185c-5000-783d-be35-de1817499667",
       "name": "Ada Lovelace",
       "roles": [],
       "updated_at": "2027-01-15T08:01:00Z"
@@ -148,7 +150,7 @@ async fn change_to_what_may_not_be() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "validation_failed",
@@ -160,7 +162,7 @@ async fn change_to_what_may_not_be() {
           "field": "name"
         }
       ],
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"
@@ -179,7 +181,7 @@ async fn delete() {
     assert_snapshot!(deleting.send().await, @"
     204 No Content
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
     ");
 }
 
@@ -192,12 +194,12 @@ async fn delete_without_the_right_password() {
     403 Forbidden
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "reauthentication_required",
       "detail": "Send the account's right `password` to delete it.",
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 403,
       "title": "The password is needed once more",
       "type": "/problems/reauthentication_required"

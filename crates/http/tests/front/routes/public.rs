@@ -9,7 +9,7 @@ async fn keys() {
     200 OK
     content-type: application/json
     cache-control: public, max-age=300
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "keys": [
@@ -34,7 +34,7 @@ async fn metadata() {
     200 OK
     content-type: application/json
     cache-control: public, max-age=300
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "grant_types_supported": [
@@ -59,7 +59,7 @@ async fn alive() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "status": "ok"
@@ -74,7 +74,7 @@ async fn ready() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "dependencies": {

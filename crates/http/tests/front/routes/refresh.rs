@@ -37,13 +37,13 @@ async fn json_in_use() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "access_token": "[random]",
       "expires_in": 900,
       "refresh_expires_in": 2592000,
-      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAASmn-ReTWHi2dj3Vlz9AOVEn1wDHDDDfcu5KINfix1sy",
+      "refresh_token": "cs_rt_ASBjC_23pqZEpbGqK1fa0LrQAAAAAYO2lbF0u8XzXFujtAgBpIvwaZkV00uYr6SRoNsWCibx",
       "scope": "",
       "token_type": "Bearer"
     }
@@ -57,13 +57,13 @@ async fn a_form() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "access_token": "[random]",
       "expires_in": 900,
       "refresh_expires_in": 2592000,
-      "refresh_token": "cs_rt_ASCoPX413hhHSZZnYXSOXEPLAAAAASmn-ReTWHi2dj3Vlz9AOVEn1wDHDDDfcu5KINfix1sy",
+      "refresh_token": "cs_rt_ASBjC_23pqZEpbGqK1fa0LrQAAAAAYO2lbF0u8XzXFujtAgBpIvwaZkV00uYr6SRoNsWCibx",
       "scope": "",
       "token_type": "Bearer"
     }
@@ -78,12 +78,12 @@ async fn a_token_of_nobody() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_refresh_token",
       "detail": "It was not issued by this server, or its session is long gone. Sign in again.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 401,
       "title": "The refresh token is not valid",
       "type": "/problems/invalid_refresh_token"
@@ -103,14 +103,14 @@ async fn a_token_of_nobody_in_a_form() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "invalid_refresh_token",
       "detail": "It was not issued by this server, or its session is long gone. Sign in again.",
       "error": "invalid_grant",
       "error_description": "It was not issued by this server, or its session is long gone. Sign in again.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The refresh token is not valid",
       "type": "/problems/invalid_refresh_token"
@@ -127,12 +127,14 @@ async fn an_expired_session() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3b2db-1800-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3b2db-1800-7e89-af30-963784ae0865
 
     {
       "code": "session_expired",
       "detail": "It was not used for too long, or has reached its greatest age. Sign in again.",
-      "request_id": "01a3b2db-1800-705d-aa4b-8acf76748aa2",
+      "event_id": "0853e39e-83fd-8917-874d-91d08cb16204",
+      "request_id": "01a3b2db-1800-7e89-af30-963784ae0865",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The session has expired",
       "type": "/problems/session_expired"
@@ -148,12 +150,14 @@ async fn an_ended_session() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-5000-7857-8c6f-ae6d9b6f3b4a
+    x-request-id: 01a3185c-5000-7d8f-94d1-0efdf17eac06
 
     {
       "code": "session_revoked",
       "detail": "Its tokens no longer work. Sign in again.",
-      "request_id": "01a3185c-5000-7857-8c6f-ae6d9b6f3b4a",
+      "event_id": "01a3185c-5000-7687-a965-68c4e2109c44",
+      "request_id": "01a3185c-5000-7d8f-94d1-0efdf17eac06",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The session has ended",
       "type": "/problems/session_revoked"
@@ -169,12 +173,14 @@ async fn a_token_that_was_used() {
     content-type: application/problem+json
     cache-control: no-store
     www-authenticate: Bearer error="invalid_token"
-    x-request-id: 01a3185c-c918-730b-bdb7-a6a634a5f1aa
+    x-request-id: 01a3185c-c918-7d8f-94d1-0efdf17eac06
 
     {
       "code": "refresh_token_reused",
       "detail": "A used refresh token was presented again, which means that somebody holds a copy. The session has been ended. Sign in again.",
-      "request_id": "01a3185c-c918-730b-bdb7-a6a634a5f1aa",
+      "event_id": "01a3185c-c918-7fb9-aad1-c5057349f7b6",
+      "request_id": "01a3185c-c918-7d8f-94d1-0efdf17eac06",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 401,
       "title": "The refresh token had been used before",
       "type": "/problems/refresh_token_reused"
@@ -189,14 +195,16 @@ async fn a_token_that_was_used_in_a_form() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-c918-730b-bdb7-a6a634a5f1aa
+    x-request-id: 01a3185c-c918-7d8f-94d1-0efdf17eac06
 
     {
       "code": "refresh_token_reused",
       "detail": "A used refresh token was presented again, which means that somebody holds a copy. The session has been ended. Sign in again.",
       "error": "invalid_grant",
       "error_description": "A used refresh token was presented again, which means that somebody holds a copy. The session has been ended. Sign in again.",
-      "request_id": "01a3185c-c918-730b-bdb7-a6a634a5f1aa",
+      "event_id": "01a3185c-c918-7fb9-aad1-c5057349f7b6",
+      "request_id": "01a3185c-c918-7d8f-94d1-0efdf17eac06",
+      "session_id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
       "status": 400,
       "title": "The refresh token had been used before",
       "type": "/problems/refresh_token_reused"
@@ -225,14 +233,14 @@ async fn another_grant_type() {
     400 Bad Request
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "unsupported_grant_type",
       "detail": "This route does not take that `grant_type`.",
       "error": "unsupported_grant_type",
       "error_description": "This route does not take that `grant_type`.",
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 400,
       "title": "The grant type is not supported",
       "type": "/problems/unsupported_grant_type"
@@ -248,7 +256,7 @@ async fn no_token() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "validation_failed",
@@ -260,7 +268,7 @@ async fn no_token() {
           "field": "refresh_token"
         }
       ],
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"

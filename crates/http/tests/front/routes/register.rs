@@ -17,14 +17,14 @@ async fn a_new_user() {
     content-type: application/json
     cache-control: no-store
     location: /auth/me
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "created_at": "2027-01-15T08:00:00Z",
       "disabled": false,
       "email": "Ada@Example.org",
       "email_verified": false,
-      "id": "01a3185c-5000-79b5-81d1-d854bb718002",
+      "id": "01a3185c-5000-783d-be35-de1817499667",
       "name": "Ada",
       "roles": [],
       "updated_at": "2027-01-15T08:00:00Z"
@@ -55,12 +55,12 @@ async fn an_address_that_is_taken_however_it_is_spelled() {
     409 Conflict
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-753c-b6d7-6cec99e07585
+    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
 
     {
       "code": "email_taken",
       "detail": "An account with this e-mail address exists.",
-      "request_id": "01a3185c-5000-753c-b6d7-6cec99e07585",
+      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
       "status": 409,
       "title": "The e-mail address is taken",
       "type": "/problems/email_taken"
@@ -76,7 +76,7 @@ async fn every_mistake_is_named_at_once() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "validation_failed",
@@ -98,7 +98,7 @@ async fn every_mistake_is_named_at_once() {
           "field": "name"
         }
       ],
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"
@@ -113,7 +113,7 @@ async fn members_that_are_missing_or_of_a_wrong_kind() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-715c-8289-ec2d0a9167ec
+    x-request-id: 01a3185c-5000-7e55-b2fb-eea293f80bc9
 
     {
       "code": "validation_failed",
@@ -135,7 +135,7 @@ async fn members_that_are_missing_or_of_a_wrong_kind() {
           "field": "name"
         }
       ],
-      "request_id": "01a3185c-5000-715c-8289-ec2d0a9167ec",
+      "request_id": "01a3185c-5000-7e55-b2fb-eea293f80bc9",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"

@@ -25,7 +25,7 @@ async fn one_from_a_browser_and_the_current_one() {
     200 OK
     content-type: application/json
     cache-control: no-store
-    x-request-id: 01a3185c-57d0-7d8f-94d1-0efdf17eac06
+    x-request-id: 01a3185c-57d0-77cd-9b44-4516330b8a77
 
     {
       "items": [
@@ -33,7 +33,7 @@ async fn one_from_a_browser_and_the_current_one() {
           "created_at": "2027-01-15T08:00:01Z",
           "current": true,
           "expires_at": "2027-02-14T08:00:02Z",
-          "id": "a8574c6f-ae6d-4b6f-bb4a-79a517cec22a",
+          "id": "cd8f54d1-0efd-417e-ac06-f33e6310841f",
           "ip": "203.0.113.7",
           "last_used_at": "2027-01-15T08:00:02Z",
           "user_agent": null
@@ -42,7 +42,7 @@ async fn one_from_a_browser_and_the_current_one() {
           "created_at": "2027-01-15T08:00:00Z",
           "current": false,
           "expires_at": "2027-02-14T08:00:00Z",
-          "id": "a83d7e35-de18-4749-9667-61748e5c43cb",
+          "id": "630bfdb7-a6a6-44a5-b1aa-2b57dad0bad0",
           "ip": "203.0.113.7",
           "last_used_at": "2027-01-15T08:00:00Z",
           "user_agent": "Mozilla/5.0 (X11)"
@@ -112,7 +112,7 @@ async fn pages_that_cannot_be() {
     422 Unprocessable Entity
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-705d-aa4b-8acf76748aa2
+    x-request-id: 01a3185c-5000-7e89-af30-963784ae0865
 
     {
       "code": "validation_failed",
@@ -129,7 +129,7 @@ async fn pages_that_cannot_be() {
           "field": "cursor"
         }
       ],
-      "request_id": "01a3185c-5000-705d-aa4b-8acf76748aa2",
+      "request_id": "01a3185c-5000-7e89-af30-963784ae0865",
       "status": 422,
       "title": "Some fields are not valid",
       "type": "/problems/validation_failed"
@@ -179,7 +179,7 @@ async fn ending_one_and_again() {
     assert_snapshot!(ended, @"
     204 No Content
     cache-control: no-store
-    x-request-id: 01a3185c-5000-7687-a965-68c4e2109c44
+    x-request-id: 01a3185c-5000-7571-8a86-a71cf983abf7
     ");
     app.assert_over(&other).await;
     app.assert_live(&tokens).await;
@@ -201,12 +201,12 @@ async fn ending_what_is_not_ones_own() {
     404 Not Found
     content-type: application/problem+json
     cache-control: no-store
-    x-request-id: 01a3185c-5000-7571-8a86-a71cf983abf7
+    x-request-id: 01a3185c-5000-75e0-8b5e-44022e8bc153
 
     {
       "code": "session_not_found",
       "detail": "None of your sessions has this id.",
-      "request_id": "01a3185c-5000-7571-8a86-a71cf983abf7",
+      "request_id": "01a3185c-5000-75e0-8b5e-44022e8bc153",
       "status": 404,
       "title": "There is no such session",
       "type": "/problems/session_not_found"
