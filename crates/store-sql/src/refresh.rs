@@ -3,7 +3,7 @@
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Decision, EndReason, RotationPolicy, decide};
 use countersign_domain::{EventId, SessionId};
-use countersign_store::{Act, Ended, RefreshOutcome, Refreshed, Session, StoreError, User};
+use countersign_store::{Act, Ended, Grant, RefreshOutcome, Refreshed, Session, StoreError, User};
 use jiff::Timestamp;
 
 use crate::driver::{Db, DbError, micros};
@@ -28,10 +28,10 @@ pub(crate) async fn refresh(
         match decide(&session.state, presented.generation, now, policy) {
             Decision::Rotate { to, adopted } => {
                 if let Some(session) = swap(db, session, to, now, policy).await? {
-                    return Ok(refreshed(session, user, true, adopted));
+                    return Ok(refreshed(&session, &user, true, adopted));
                 }
             }
-            Decision::Repeat { .. } => return Ok(refreshed(session, user, false, false)),
+            Decision::Repeat { .. } => return Ok(refreshed(&session, &user, false, false)),
             Decision::Reuse => return close(db, &session, act).await,
             Decision::Dead(dead) => {
                 return Ok(RefreshOutcome::Dead {
@@ -104,10 +104,9 @@ async fn ended_by(db: &Db, id: SessionId) -> Result<Option<EventId>, DbError> {
     Ok(session.and_then(|session| session.ended_by))
 }
 
-fn refreshed(session: Session, user: User, rotated: bool, adopted: bool) -> RefreshOutcome {
+fn refreshed(session: &Session, user: &User, rotated: bool, adopted: bool) -> RefreshOutcome {
     RefreshOutcome::Refreshed(Box::new(Refreshed {
-        session,
-        user,
+        grant: Grant::new(session, user),
         rotated,
         adopted,
     }))

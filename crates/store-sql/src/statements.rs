@@ -127,7 +127,7 @@ statements! {
     /// The proof of a sign-in and its traces in one step.
     USER_SIGN_IN = "UPDATE users SET last_sign_in_at = $3, \
          password_hash = COALESCE($4, password_hash) \
-         WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL RETURNING id, audit_salt";
+         WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL RETURNING ", user!(), ", users.audit_salt";
 
     // Sessions.
 

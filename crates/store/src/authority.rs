@@ -36,10 +36,8 @@ pub trait Authority {
     async fn note_rotations(&self, rotations: &[Rotation]) -> Result<(), StoreError>;
 
     /// A session and its user, as they are at one moment.
-    async fn session_with_user(
-        &self,
-        id: SessionId,
-    ) -> Result<Option<(Session, User)>, StoreError>;
+    async fn session_with_user(&self, id: SessionId)
+    -> Result<Option<(Session, User)>, StoreError>;
 
     /// The sessions of a user that have not been ended, expired ones among them.
     async fn sessions_of(&self, user: UserId) -> Result<Vec<SessionId>, StoreError>;
