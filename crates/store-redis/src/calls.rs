@@ -36,28 +36,29 @@ impl Calls {
         Self { names, scripts }
     }
 
-    /// Decides about a token. `filling`: the session as the database has it, read after the key was
-    /// leased under `token`.
+    /// Decides about a refresh token. `new`: for a lease, where nothing is known. `filling`: the session as the
+    /// database has it, and the token under which the key was leased before it was read.
     pub(crate) fn refresh(
         &self,
         presented: Presented,
         policy: &RotationPolicy,
         now: Timestamp,
-        token: &Token,
-        filling: Option<&Entry>,
+        new: &Token,
+        filling: Option<&(Token, Entry)>,
     ) -> Cmd {
         let mut call = self
             .scripts
             .refresh
             .on(&self.names.session(presented.session));
-        call.arg(token.as_slice())
+        call.arg(new.as_slice())
             .arg(presented.generation)
             .arg(now.as_microsecond())
             .arg(micros(policy.grace))
             .arg(micros(policy.idle))
             .arg(millis(MARGIN))
             .arg(millis(LEASE))
-            .arg(filling.map(Entry::write).unwrap_or_default());
+            .arg(filling.map_or(&[][..], |(token, _)| token))
+            .arg(filling.map(|(_, entry)| entry.write()).unwrap_or_default());
         call
     }
 

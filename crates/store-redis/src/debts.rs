@@ -82,10 +82,6 @@ impl Debts {
         self.owed.drain().collect()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.owed.is_empty()
-    }
-
     /// For how long something urgent has been owed.
     pub(crate) fn urgent_for(&self) -> Option<Duration> {
         self.urgent_since.map(|since| since.elapsed())
@@ -119,9 +115,12 @@ mod tests {
         assert!(debts.urgent_for().is_some());
         let mut left = debts.take();
         left.sort_by_key(|(id, _)| id.0);
-        assert_eq!(left, [(id(1), Debt::Bury), (id(2), raise(5)), (id(3), Debt::Stale)]);
-        assert!(debts.is_empty() && debts.urgent_for().is_none());
+        assert_eq!(
+            left,
+            [(id(1), Debt::Bury), (id(2), raise(5)), (id(3), Debt::Stale)]
+        );
+        assert!(debts.take().is_empty() && debts.urgent_for().is_none());
         assert!(!debts.add((0..=MOST as u128).map(|n| (id(n), Debt::Bury))));
-        assert!(debts.is_empty());
+        assert!(debts.take().is_empty());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -35,16 +35,31 @@ pub(crate) struct Figures {
     durations: Family<Operation, Histogram>,
     errors: Family<Operation, Counter>,
     to_database: Family<Reason, Counter>,
-    trusted: Gauge<i64, std::sync::atomic::AtomicI64>,
-    times_given_up: Counter<u64, AtomicU64>,
+    trusted: Gauge<i64, AtomicI64>,
+    times_given_up: Counter,
 }
+
+/// Why a refresh may need the database. All are there from the start, so that a rate sees the first.
+const REASONS: [&str; 7] = [
+    "missing",
+    "stale",
+    "away",
+    "reuse",
+    "expired",
+    "ended",
+    "contended",
+];
 
 impl Default for Figures {
     fn default() -> Self {
+        let to_database = Family::<Reason, Counter>::default();
+        for reason in REASONS {
+            drop(to_database.get_or_create(&Reason { reason }));
+        }
         Self {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             errors: Family::default(),
-            to_database: Family::default(),
+            to_database,
             trusted: Gauge::default(),
             times_given_up: Counter::default(),
         }
@@ -54,9 +69,13 @@ impl Default for Figures {
 impl Figures {
     pub(crate) fn note(&self, operation: &'static str, took: Duration, failed: bool) {
         let operation = Operation { operation };
-        self.durations.get_or_create(&operation).observe(took.as_secs_f64());
+        self.durations
+            .get_or_create(&operation)
+            .observe(took.as_secs_f64());
         // The counter is there from the first success on, so that a rate sees the first failure.
-        self.errors.get_or_create(&operation).inc_by(u64::from(failed));
+        self.errors
+            .get_or_create(&operation)
+            .inc_by(u64::from(failed));
     }
 
     /// A refresh that needed the database.
@@ -69,10 +88,6 @@ impl Figures {
         if before == 1 && !trusted {
             self.times_given_up.inc();
         }
-    }
-
-    pub(crate) fn times_given_up(&self) -> u64 {
-        self.times_given_up.inner().load(Ordering::Relaxed)
     }
 }
 

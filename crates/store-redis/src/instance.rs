@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use countersign_domain::SessionId;
@@ -117,7 +116,8 @@ impl Core {
     ) -> Option<T> {
         let began = Instant::now();
         let answer = ready.link.query(command).await;
-        self.figures.note(operation, began.elapsed(), answer.is_err());
+        self.figures
+            .note(operation, began.elapsed(), answer.is_err());
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
@@ -161,7 +161,9 @@ impl Core {
 
     fn is_current(&self, ready: &Arc<Ready>) -> bool {
         let current = self.ready.load();
-        current.as_ref().is_some_and(|current| Arc::ptr_eq(current, ready))
+        current
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, ready))
     }
 
     fn leave(&self, away: &mut Away) {
@@ -200,10 +202,16 @@ impl Core {
         debts: &[(SessionId, Debt)],
     ) -> Result<(), RedisError> {
         for some in debts.chunks(256) {
-            let commands: Vec<_> = some.iter().map(|(id, debt)| debt.command(*id, calls)).collect();
+            let commands: Vec<_> = some
+                .iter()
+                .map(|(id, debt)| debt.command(*id, calls))
+                .collect();
             let began = Instant::now();
             let mut done = link.query_all(&commands).await.map(drop);
-            if done.as_ref().is_err_and(|error| error.code() == Some("OOM")) {
+            if done
+                .as_ref()
+                .is_err_and(|error| error.code() == Some("OOM"))
+            {
                 // Nothing can be written, but what must not go on can be forgotten: nobody makes a
                 // session live who has not read the database since.
                 let commands: Vec<_> = some.iter().map(|(id, _)| calls.forget(*id)).collect();
@@ -240,7 +248,10 @@ impl Core {
         let mut away = self.lock();
         match &begun {
             Ok(epoch) => {
-                tracing::info!(epoch = epoch.number, "a new epoch of the sessions in Redis begins");
+                tracing::info!(
+                    epoch = epoch.number,
+                    "a new epoch of the sessions in Redis begins"
+                );
                 away.settled = away.settled.max(distrusts);
                 away.since = Instant::now();
             }

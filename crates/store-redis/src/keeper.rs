@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use countersign_store::StoreError;
 use redis::{ErrorKind, RedisError, Value};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::calls::Calls;
@@ -21,8 +20,9 @@ const LOOK: Duration = Duration::from_millis(500);
 const TRY: Duration = Duration::from_millis(250);
 
 /// What could not be told for so long is paid with a new epoch, which also holds where this instance ends
-/// before Redis is back.
-const LONGEST_DEBT: Duration = Duration::from_secs(3);
+/// before Redis is back. Other instances follow what ended in any case; for them a new epoch is the
+/// dearer way.
+const LONGEST_DEBT: Duration = Duration::from_secs(60);
 
 /// Why Redis cannot be trusted yet.
 #[derive(Debug, thiserror::Error)]
@@ -38,11 +38,16 @@ pub(crate) enum Unfit {
 impl Unfit {
     /// An operator has to do something about it.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Redis(error) if matches!(
-            error.kind(),
-            ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
-        ) || error.code().is_some_and(|code| matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM")))
+        matches!(self, Self::Redis(error) if is_refusal(error))
     }
+}
+
+pub(crate) fn is_refusal(error: &RedisError) -> bool {
+    let refused = |code| matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM");
+    matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
+    ) || error.code().is_some_and(refused)
 }
 
 impl Core {
@@ -61,7 +66,11 @@ impl Core {
                         Err(error) => {
                             let text = error.to_string();
                             if text != last_failure {
-                                tracing::warn!(place = self.dialer.place(), error = text, "Redis is away");
+                                tracing::warn!(
+                                    place = self.dialer.place(),
+                                    error = text,
+                                    "Redis is away"
+                                );
                                 last_failure = text;
                             }
                             self.settle_old_debts().await;
@@ -81,7 +90,9 @@ impl Core {
 
     /// Finds out whether Redis still answers and its epoch is still in force.
     async fn look(&self, ready: &Arc<Ready>) {
-        let ping = ready.link.everywhere(redis::cmd("PING"), Everywhere::AllSucceed);
+        let ping = ready
+            .link
+            .everywhere(redis::cmd("PING"), Everywhere::AllSucceed);
         if let Err(error) = ping.await {
             self.give_up(ready, &error);
             return;
@@ -121,7 +132,11 @@ impl Core {
                 epoch,
             };
             if let Some(rest) = self.trust(ready) {
-                tracing::info!(place = self.dialer.place(), epoch = epoch.number, "Redis is trusted");
+                tracing::info!(
+                    place = self.dialer.place(),
+                    epoch = epoch.number,
+                    "Redis is trusted"
+                );
                 self.tell(rest).await;
                 return Ok(());
             }
@@ -133,7 +148,9 @@ impl Core {
     async fn settle_old_debts(&self) {
         let due = {
             let away = self.lock();
-            away.debts.urgent_for().is_some_and(|owed| owed >= LONGEST_DEBT)
+            away.debts
+                .urgent_for()
+                .is_some_and(|owed| owed >= LONGEST_DEBT)
         };
         if due {
             self.pay_with_an_epoch().await;
@@ -171,10 +188,10 @@ impl Core {
                 () = pause => {}
                 () = self.closed.notified() => {}
             }
-            let began = Instant::now();
             let written = self.pending.flush(&*self.beneath).await;
-            self.figures.note("write_behind", began.elapsed(), written.is_err());
-            if let Err(error) = &written && !failing {
+            if let Err(error) = &written
+                && !failing
+            {
                 tracing::warn!(%error, "rotations are held back; the database does not take them");
             }
             failing = written.is_err();
@@ -190,7 +207,9 @@ impl Core {
 
 /// Whether every server knows the scripts of the epoch.
 async fn knows(link: &Link, calls: &Calls) -> Result<bool, RedisError> {
-    let answer = link.everywhere(calls.scripts.known(), Everywhere::AllAgree).await?;
+    let answer = link
+        .everywhere(calls.scripts.known(), Everywhere::AllAgree)
+        .await?;
     let Value::Array(answers) = answer else {
         return Ok(false);
     };

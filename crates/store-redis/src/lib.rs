@@ -18,10 +18,11 @@
 )]
 
 mod calls;
-mod instance;
 mod debts;
 mod entry;
+mod examine;
 mod figures;
+mod instance;
 mod keeper;
 mod limits;
 mod link;
@@ -39,6 +40,7 @@ mod users;
 
 use std::path::PathBuf;
 
+pub use examine::{Found, examine};
 pub use link::Patience;
 pub use store::{RedisStore, Settings};
 pub use url::{RedisUrl, UrlError};
@@ -46,12 +48,12 @@ pub use url::{RedisUrl, UrlError};
 /// Why Redis cannot be used. Each is one line for the operator; none contains a password.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The file with the certificate authority cannot be read.
-    #[error("the certificate authority for Redis, `{}`, cannot be read: {reason}", file.display())]
+    /// The file with the certificate authority cannot be used.
+    #[error("the certificate authority for Redis, `{}`, cannot be used: {reason}", file.display())]
     Authority {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// Why not.
         reason: String,
     },
     /// Redis refuses.

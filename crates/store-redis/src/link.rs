@@ -9,7 +9,7 @@ use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
 use redis::cluster_routing::{
-    LogicalAggregateOp, MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo,
+    LogicalAggregateOp, MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo, SingleNodeRoutingInfo,
 };
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -39,6 +39,9 @@ impl Default for Patience {
     }
 }
 
+/// What every certificate begins with in PEM (RFC 7468).
+const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
 /// Makes connections.
 #[derive(Clone)]
 pub(crate) struct Dialer {
@@ -56,10 +59,17 @@ impl Dialer {
         let root_cert = match ca_file {
             None => None,
             Some(file) => {
-                let pem = std::fs::read(file).map_err(|error| ConnectError::Authority {
+                let unusable = |reason: String| ConnectError::Authority {
                     file: file.to_owned(),
-                    reason: error.to_string(),
-                })?;
+                    reason,
+                };
+                let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+                if !pem
+                    .windows(CERTIFICATE.len())
+                    .any(|part| part == CERTIFICATE)
+                {
+                    return Err(unusable("it holds no certificate (PEM)".to_owned()));
+                }
                 Some(pem)
             }
         };
@@ -119,7 +129,7 @@ impl Dialer {
             settings = settings.set_username(username);
         }
         if let Some(password) = &self.url.password {
-            settings = settings.set_password(password);
+            settings = settings.set_password(password.as_str());
         }
         settings
     }
@@ -300,6 +310,21 @@ impl Link {
             }
         }
         Ok(answers)
+    }
+
+    /// Runs a command on some server.
+    pub(crate) async fn anywhere(&self, command: Cmd) -> Result<Value, RedisError> {
+        let work = async {
+            match self.channel.clone() {
+                Channel::Node(connection) => ask(connection, &command).await,
+                Channel::Cluster(mut connection) => {
+                    let routing = RoutingInfo::SingleNode(SingleNodeRoutingInfo::Random);
+                    let answer = connection.route_command(command, routing).await?;
+                    Ok(answer.extract_error()?)
+                }
+            }
+        };
+        within(self.answer, work).await
     }
 
     /// Runs a command on every server that takes writes. A yes is one from all of them.

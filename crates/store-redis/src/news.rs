@@ -70,7 +70,10 @@ impl Ears {
 
     /// Forgets those that are not on the whole list any more.
     pub(crate) fn keep_only(&self, announced: &[Announced]) {
-        let live: HashSet<_> = announced.iter().map(|one| fingerprint(&one.announcement)).collect();
+        let live: HashSet<_> = announced
+            .iter()
+            .map(|one| fingerprint(&one.announcement))
+            .collect();
         self.applied().retain(|one| live.contains(one));
     }
 
@@ -106,8 +109,11 @@ impl Core {
         let mut expire = redis::cmd("PEXPIRE");
         expire.arg(&name).arg(LASTS.as_millis() as u64);
         let commands: [Cmd; 2] = [add, expire];
-        if let Err(error) = ready.link.query_all(&commands).await {
-            self.give_up(&ready, &error);
+        match ready.link.query_all(&commands).await {
+            // Redis is full; others read it from the database.
+            Err(error) if error.code() == Some("OOM") => {}
+            Err(error) => self.give_up(&ready, &error),
+            Ok(_) => {}
         }
     }
 
@@ -128,12 +134,21 @@ impl Core {
         let name = names.news();
         while !self.closing.load(Ordering::Acquire) && self.ready().is_some() {
             let mut read = redis::cmd("XREAD");
-            read.arg("COUNT").arg(100).arg("BLOCK").arg(PATIENCE.as_millis() as u64);
-            read.arg("STREAMS").arg(&name).arg(last.as_deref().unwrap_or("$"));
+            read.arg("COUNT")
+                .arg(100)
+                .arg("BLOCK")
+                .arg(PATIENCE.as_millis() as u64);
+            read.arg("STREAMS")
+                .arg(&name)
+                .arg(last.as_deref().unwrap_or("$"));
             let Ok(reply) = link.query::<Option<StreamReadReply>>(&read).await else {
                 return;
             };
-            for message in reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids) {
+            for message in reply
+                .into_iter()
+                .flat_map(|reply| reply.keys)
+                .flat_map(|key| key.ids)
+            {
                 let origin: Option<Vec<u8>> = message.get("o");
                 let epoch: Option<u64> = message.get("e");
                 let news: Option<Vec<u8>> = message.get("a");
@@ -181,7 +196,12 @@ fn write(announcements: &[Announcement]) -> Vec<u8> {
         bytes.extend(id.as_bytes());
         bytes.extend(not_before.map_or([0; 8], micros));
         bytes.extend(micros(announcement.expires_at));
-        bytes.extend(announcement.event.map_or(Uuid::nil(), |event| event.0).as_bytes());
+        bytes.extend(
+            announcement
+                .event
+                .map_or(Uuid::nil(), |event| event.0)
+                .as_bytes(),
+        );
     }
     bytes
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use countersign_domain::EventId;
-use countersign_domain::audit::{Draft, Ink, Mark, Row, Sealed};
+use countersign_domain::audit::{Draft, Ink, Mark, Row, Salt, Sealed};
+use countersign_domain::{EventId, UserId};
 use countersign_store::{
     Act, Announced, Announcement, Announcements, Audit, Chain, EventQuery, Housekeeping,
     InstallKey, KeyRecord, Keys, Link, NewKey, Purge, StoreError, StoredEvent,
@@ -107,8 +107,20 @@ impl Audit for RedisStore {
         self.core.beneath.events(query, before, limit).await
     }
 
-    async fn unsealed_events(&self, limit: u32) -> Result<Vec<Row>, StoreError> {
-        self.core.beneath.unsealed_events(limit).await
+    async fn forget_addresses(&self, user: UserId) -> Result<bool, StoreError> {
+        self.core.beneath.forget_addresses(user).await
+    }
+
+    async fn unsealed_events(
+        &self,
+        after: Option<EventId>,
+        limit: u32,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.core.beneath.unsealed_events(after, limit).await
+    }
+
+    async fn stray_event(&self, through: u64) -> Result<Option<EventId>, StoreError> {
+        self.core.beneath.stray_event(through).await
     }
 
     async fn chain(&self) -> Result<Chain, StoreError> {
@@ -122,10 +134,17 @@ impl Audit for RedisStore {
         head: &Mark,
         checkpoint: Option<&Mark>,
     ) -> Result<bool, StoreError> {
-        self.core.beneath.seal_events(after, links, head, checkpoint).await
+        self.core
+            .beneath
+            .seal_events(after, links, head, checkpoint)
+            .await
     }
 
-    async fn sealed_events(&self, after: u64, limit: u32) -> Result<Vec<Sealed>, StoreError> {
+    async fn sealed_events(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(Sealed, Option<Salt>)>, StoreError> {
         self.core.beneath.sealed_events(after, limit).await
     }
 

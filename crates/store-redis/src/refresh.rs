@@ -6,9 +6,9 @@ use countersign_store::{
     Act, Grant, RefreshOutcome, Refreshed, Rotation, Session, StoreError, User,
 };
 
-use crate::instance::Core;
 use crate::debts::Debt;
-use crate::entry::{Answer, Entry, Facts};
+use crate::entry::{Answer, Entry, Facts, Token};
+use crate::instance::Core;
 use crate::pending::Room;
 
 /// A key changes hands under a refresh only where others fill it or end the session at the same
@@ -25,8 +25,7 @@ pub(crate) struct Refresh<'a> {
 
 impl Refresh<'_> {
     pub(crate) async fn run(&self) -> Result<RefreshOutcome, StoreError> {
-        let mut token = self.core.token();
-        let mut filling: Option<Entry> = None;
+        let mut filling: Option<(Token, Entry)> = None;
         for _ in 0..TRIES {
             let Some(ready) = self.core.ready() else {
                 return self.without_redis().await;
@@ -37,9 +36,11 @@ impl Refresh<'_> {
                 return Err(StoreError::Unavailable(text.to_owned()));
             };
             let (presented, now) = (self.presented, self.act.now);
+            // A new token each time: under one that was used before, somebody may hold what was true then.
+            let new = self.core.token();
             let call = ready
                 .calls
-                .refresh(presented, self.policy, now, &token, filling.as_ref());
+                .refresh(presented, self.policy, now, &new, filling.as_ref());
             let Some(bytes) = self.core.ask::<Vec<u8>>(&ready, "refresh", &call).await else {
                 return self.without_redis().await;
             };
@@ -53,11 +54,10 @@ impl Refresh<'_> {
                 Some(Answer::LooksReused(entry)) => return self.looks_reused(&entry.state).await,
                 Some(Answer::LooksExpired) => return self.in_database("expired").await,
                 Some(Answer::Gone) => return self.in_database("ended").await,
-                Some(Answer::Miss { token: lease, kept }) => {
-                    token = lease;
+                Some(Answer::Miss { token, kept }) => {
                     drop(room);
                     match self.read(kept).await? {
-                        Some(entry) => filling = Some(entry),
+                        Some(entry) => filling = Some((token, entry)),
                         None => return self.in_database("ended").await,
                     }
                 }
@@ -71,7 +71,13 @@ impl Refresh<'_> {
     }
 
     /// Answers with what Redis says, and has the database learn it.
-    fn granted(&self, room: Room<'_>, entry: Entry, rotated: bool, adopted: bool) -> RefreshOutcome {
+    fn granted(
+        &self,
+        room: Room<'_>,
+        entry: Entry,
+        rotated: bool,
+        adopted: bool,
+    ) -> RefreshOutcome {
         let session = self.presented.session;
         let Entry { state, facts } = entry;
         // Also for a repetition: whoever rotated may have gone away before it was noted.
@@ -99,13 +105,19 @@ impl Refresh<'_> {
     /// Reads what Redis does not know, after the key was leased: from now on, whatever ends the session
     /// or changes its roles takes the lease away. `None`: the session is over.
     async fn read(&self, kept: bool) -> Result<Option<Entry>, StoreError> {
-        self.core.figures.to_database(if kept { "stale" } else { "missing" });
+        self.core
+            .figures
+            .to_database(if kept { "stale" } else { "missing" });
         if !kept {
             // Somebody may hold back a rotation that was acknowledged before Redis lost it.
             self.flush().await?;
             tokio::time::sleep(self.core.settings.others_write_within).await;
         }
-        let read = self.core.beneath.session_with_user(self.presented.session).await?;
+        let read = self
+            .core
+            .beneath
+            .session_with_user(self.presented.session)
+            .await?;
         Ok(read
             .filter(|(session, _)| session.state.ended.is_none())
             .map(|(session, user)| entry_of(&session, &user)))
@@ -141,7 +153,9 @@ impl Refresh<'_> {
     async fn in_database(&self, why: &'static str) -> Result<RefreshOutcome, StoreError> {
         self.core.figures.to_database(why);
         let beneath = &self.core.beneath;
-        let outcome = beneath.refresh(self.presented, self.policy, self.act).await?;
+        let outcome = beneath
+            .refresh(self.presented, self.policy, self.act)
+            .await?;
         let session = self.presented.session;
         match &outcome {
             RefreshOutcome::Refreshed(refreshed) => {
@@ -151,20 +165,29 @@ impl Refresh<'_> {
             RefreshOutcome::Reused { announcements, .. } => {
                 self.core.settle(announcements, false).await;
             }
-            RefreshOutcome::Dead { dead: Dead::Ended(_), .. } | RefreshOutcome::Unknown => {
+            RefreshOutcome::Dead {
+                dead: Dead::Ended(_),
+                ..
+            }
+            | RefreshOutcome::Unknown => {
                 // Only to spare the next one the way here. An instance without Redis need not care.
                 if self.core.ready().is_some() {
                     self.core.tell(vec![(session, Debt::Bury)]).await;
                 }
             }
-            RefreshOutcome::Dead { dead: Dead::Expired, .. } => {}
+            RefreshOutcome::Dead {
+                dead: Dead::Expired,
+                ..
+            } => {}
         }
         Ok(outcome)
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
         let core = self.core;
-        core.pending.flush_one(self.presented.session, &*core.beneath).await
+        core.pending
+            .flush_one(self.presented.session, &*core.beneath)
+            .await
     }
 }
 

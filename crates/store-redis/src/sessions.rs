@@ -9,9 +9,9 @@ use countersign_store::{
 use jiff::Timestamp;
 use redis::Value;
 
-use crate::instance::Core;
 use crate::debts::Debt;
 use crate::entry::Entry;
+use crate::instance::Core;
 use crate::refresh::{Refresh, entry_of};
 use crate::store::RedisStore;
 
@@ -158,7 +158,10 @@ impl Core {
         if sessions.is_empty() {
             return;
         }
-        let looks: Vec<_> = sessions.iter().map(|session| ready.calls.look(session.id)).collect();
+        let looks: Vec<_> = sessions
+            .iter()
+            .map(|session| ready.calls.look(session.id))
+            .collect();
         match ready.link.query_all(&looks).await {
             Ok(values) => {
                 for (session, value) in sessions.iter_mut().zip(values) {

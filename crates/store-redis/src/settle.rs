@@ -2,8 +2,8 @@
 
 use countersign_store::{Announcement, Subject};
 
-use crate::instance::Core;
 use crate::debts::Debt;
+use crate::instance::Core;
 
 impl Core {
     /// After a change of this instance's: has Redis hold what the database holds, and tells the other instances.

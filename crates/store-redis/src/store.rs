@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use countersign_store::{Authority, Store, StoreError};
 use prometheus_client::registry::Registry;
 
+use crate::ConnectError;
 use crate::instance::Core;
 use crate::link::{Dialer, Patience};
 use crate::url::RedisUrl;
-use crate::ConnectError;
 
 /// How Redis is used.
 #[derive(Clone, Debug)]
@@ -105,7 +105,10 @@ impl RedisStore {
         };
         if tokio::time::timeout(patience, farewell).await.is_err() {
             let (rotations, _) = core.pending.backlog();
-            tracing::error!(rotations, "rotations are lost; clients will bring the proof of them");
+            tracing::error!(
+                rotations,
+                "rotations are lost; clients will bring the proof of them"
+            );
         }
     }
 
@@ -154,5 +157,9 @@ impl RedisStore {
 impl Store for RedisStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.core.beneath.ping().await
+    }
+
+    fn copy_in_use(&self) -> Option<bool> {
+        Some(self.is_trusted())
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
 
 /// Why a URL cannot be used. One line; never the password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +17,7 @@ pub struct RedisUrl {
     pub(crate) tls: bool,
     pub(crate) hosts: Vec<(String, u16)>,
     pub(crate) username: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Zeroizing<String>>,
     pub(crate) database: i64,
 }
 
@@ -28,6 +29,13 @@ pub(crate) enum Layout {
     Cluster,
     /// The hosts are Sentinels that know where the master of this name is.
     Sentinel(String),
+}
+
+impl UrlError {
+    /// What is wrong, without the setting's name.
+    pub fn reason(&self) -> &str {
+        &self.0
+    }
 }
 
 const FORMS: &str = "expected `redis://host:6379`, `redis-cluster://host,host` or \
@@ -107,6 +115,34 @@ impl RedisUrl {
         })
     }
 
+    /// Whether connections are encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.tls
+    }
+
+    /// The URL as it may be shown.
+    pub fn shown(&self) -> String {
+        let tls = if self.tls { "s" } else { "" };
+        let user = match (&self.username, &self.password) {
+            (None, None) => String::new(),
+            (name, None) => format!("{}@", name.as_deref().unwrap_or_default()),
+            (name, Some(_)) => format!("{}:hidden@", name.as_deref().unwrap_or_default()),
+        };
+        let (scheme, path) = match &self.layout {
+            Layout::Node => ("", String::new()),
+            Layout::Cluster => ("-cluster", String::new()),
+            Layout::Sentinel(name) => ("-sentinel", format!("/{name}")),
+        };
+        let database = match self.database {
+            0 => String::new(),
+            number => format!("/{number}"),
+        };
+        format!(
+            "redis{tls}{scheme}://{user}{}{path}{database}",
+            self.place()
+        )
+    }
+
     /// The hosts, as an operator knows them.
     pub fn place(&self) -> String {
         let hosts = self.hosts.iter().map(|(host, port)| {
@@ -130,7 +166,9 @@ impl fmt::Debug for RedisUrl {
     }
 }
 
-fn credentials(user: Option<&str>) -> Result<(Option<String>, Option<String>), UrlError> {
+fn credentials(
+    user: Option<&str>,
+) -> Result<(Option<String>, Option<Zeroizing<String>>), UrlError> {
     let Some(user) = user else {
         return Ok((None, None));
     };
@@ -142,7 +180,8 @@ fn credentials(user: Option<&str>) -> Result<(Option<String>, Option<String>), U
         "" => Ok(None),
         text => decoded(text).map(Some),
     };
-    Ok((given(name)?, password.map_or(Ok(None), given)?))
+    let password = password.map_or(Ok(None), given)?;
+    Ok((given(name)?, password.map(Zeroizing::new)))
 }
 
 fn decoded(text: &str) -> Result<String, UrlError> {
@@ -198,11 +237,17 @@ mod tests {
         let full = parse("rediss://app:p%40ss%2Fw%3Ard@[::1]:7000/3");
         assert_eq!(full.place(), "[::1]:7000");
         assert_eq!(full.username.as_deref(), Some("app"));
-        assert_eq!(full.password.as_deref(), Some("p@ss/w:rd"));
+        assert_eq!(
+            full.password.as_ref().map(|p| p.as_str()),
+            Some("p@ss/w:rd")
+        );
         assert!(full.tls && full.database == 3);
         let password_only = parse("redis://:secret@cache");
         assert_eq!(password_only.username, None);
-        assert_eq!(password_only.password.as_deref(), Some("secret"));
+        assert_eq!(
+            password_only.password.as_ref().map(|p| p.as_str()),
+            Some("secret")
+        );
         let cluster = parse("redis-cluster://a:1,b,c:3");
         assert_eq!(
             (cluster.place().as_str(), cluster.layout),
@@ -240,6 +285,17 @@ mod tests {
                 "{line}"
             );
             assert!(!line.contains('\n') && !line.contains("hunter2"), "{line}");
+        }
+        for (text, expected) in [
+            ("redis://u:hunter2@cache", "redis://u:hidden@cache:6379"),
+            ("rediss://:hunter2@cache/2", "rediss://:hidden@cache:6379/2"),
+            ("rediss-cluster://a,b", "rediss-cluster://a:6379,b:6379"),
+            (
+                "redis-sentinel://u@a/main/1",
+                "redis-sentinel://u@a:26379/main/1",
+            ),
+        ] {
+            assert_eq!(parse(text).shown(), expected);
         }
         let shown = format!("{:?}", parse("redis://u:hunter2@cache"));
         assert!(

@@ -82,7 +82,10 @@ impl Users for RedisStore {
         let (expected, act) = (expected.map(str::to_owned), act.clone());
         self.detached(move |core| async move {
             core.write_what_is_known_of(&act).await?;
-            let deleted = core.beneath.delete_user(id, expected.as_deref(), &act).await?;
+            let deleted = core
+                .beneath
+                .delete_user(id, expected.as_deref(), &act)
+                .await?;
             if let Deleted::Deleted(announcements) = &deleted {
                 core.settle(announcements, false).await;
             }

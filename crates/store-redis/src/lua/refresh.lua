@@ -1,11 +1,12 @@
 -- Decides about a refresh token as `countersign_domain::rotation::decide` does.
--- ARGV: token, presented, now, grace, idle, margin (ms), lease (ms), state read from the database or ''
+-- ARGV: a token that no lease ever had, presented, now, grace, idle, margin (ms), lease (ms), and where the database
+-- was read: the token under which it was, and the state
 -- Answers a letter and what belongs to it:
 --   R A  rotated; A: the token was ahead. Then the state      P  the same successor again. Then the state
 --   U    looks used before. Then the state                    E  expired. Then the state
 --   T    ended
 --   M    nothing is known; K: only what state is kept. Then the token under which the database may be read
-local key, token, filling = KEYS[1], ARGV[1], ARGV[8]
+local key, token, leased, filling = KEYS[1], ARGV[1], ARGV[8], ARGV[9]
 local presented, now = tonumber(ARGV[2]), tonumber(ARGV[3])
 local grace, idle, margin = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
@@ -18,7 +19,7 @@ end
 local state, changed
 if kind == LIVE then
   state = value:sub(2)
-elseif kind == FILL and filling ~= '' and value:sub(2, 17) == token then
+elseif kind == FILL and filling ~= '' and value:sub(2, 17) == leased then
   state, changed = filling, true
   local kept = value:sub(18)
   if kept ~= '' and read(kept) >= read(filling) then

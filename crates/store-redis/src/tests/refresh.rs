@@ -76,13 +76,14 @@ impl Key<'_> {
         token: u8,
         filling: Option<&Entry>,
     ) -> Answer {
+        let filling = filling.map(|entry| ([token; 16], entry.clone()));
         let presented = Presented {
             session: self.id,
             generation,
         };
         let call = self
             .calls
-            .refresh(presented, policy, now, &[token; 16], filling);
+            .refresh(presented, policy, now, &[token; 16], filling.as_ref());
         let bytes: Vec<u8> = self.link.query(&call).await.unwrap();
         Answer::read(&bytes).unwrap()
     }
