@@ -10,6 +10,8 @@ use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
     operator_router, public_router,
 };
+use countersign_store::Store;
+use countersign_store_redis::RedisStore;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -39,6 +41,9 @@ const RECORD_AGAIN: Duration = Duration::from_secs(2);
 
 /// How long the end waits for the last audit events to be written.
 const LAST_EVENTS: Duration = Duration::from_secs(5);
+
+/// How long the end waits for the database to take what was acknowledged from Redis.
+const LAST_ROTATIONS: Duration = Duration::from_secs(10);
 
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -81,7 +86,12 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         true => drop(store.migrate().await?),
         false => app::current_schema(&store).await?,
     }
-    let flows = Arc::new(app::open(Role::Server, &settings, store.clone()).await?);
+    let redis = app::with_redis(&settings, &store).await?;
+    let over: Arc<dyn Store> = match &redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::new(store.clone()),
+    };
+    let flows = Arc::new(app::open_over(Role::Server, &settings, &store, over).await?);
 
     let (stop, stopped) = watch::channel(false);
     let sealing = tokio::spawn(seal(Arc::clone(&flows), stopped.clone()));
@@ -92,10 +102,14 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         stopped.clone(),
     ));
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
+    let hearing = tokio::spawn(hear(Arc::clone(&flows)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let mut registry = Registry::default();
     store.register(&mut registry);
+    if let Some(redis) = &redis {
+        redis.register(&mut registry);
+    }
     registry.register_collector(Box::new(Process));
     registry.register_collector(Box::new(request_log.clone()));
     span_figures.register(&mut registry);
@@ -129,6 +143,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let _ = tokio::join!(following, sweeping, sealing, recording);
     last_events(&flows).await;
     measuring.abort();
+    hearing.abort();
+    if let Some(redis) = &redis {
+        redis.close(LAST_ROTATIONS).await;
+    }
     store.close().await;
     if let Some(traces) = traces {
         // It blocks; a panic in it is logged where it happens.
@@ -254,6 +272,16 @@ async fn follow(flows: Arc<Flows>, mut stopped: watch::Receiver<bool>) {
                 tracing::warn!(%error, "cannot follow announcements");
             }
             Err(_) => {}
+        }
+    }
+}
+
+/// Honours what other instances announce as soon as it is heard. What is missed is followed.
+async fn hear(flows: Arc<Flows>) {
+    loop {
+        if let Err(error) = flows.hear().await {
+            tracing::debug!(%error, "cannot honour what was heard");
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     }
 }
