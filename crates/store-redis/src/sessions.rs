@@ -127,13 +127,11 @@ impl Core {
             None => None,
         };
         let opened = self.beneath.open_session(new, proof, act).await?;
-        if let Opened::Opened(session, announcements) = &opened {
+        if let Opened::Opened(session, user, announcements) = &opened {
             self.settle(announcements, false).await;
             // Where this fails, the first refresh reads the session from the database.
-            if let Some(ready) = leased
-                && let Ok(Some((_, user))) = self.beneath.session_with_user(session.id).await
-            {
-                let entry = entry_of(session, &user);
+            if let Some(ready) = leased {
+                let entry = entry_of(session, user);
                 let call = ready.calls.open(session.id, &token, &entry, act.now);
                 self.ask::<i64>(&ready, "open", &call).await;
             }

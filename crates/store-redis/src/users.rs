@@ -2,8 +2,8 @@ use async_trait::async_trait;
 use countersign_domain::UserId;
 use countersign_domain::email::EmailKey;
 use countersign_store::{
-    Act, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, StoreError,
-    User, UserChange, Users,
+    Act, Announcement, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword,
+    StoreError, User, UserChange, Users,
 };
 
 use crate::store::RedisStore;
@@ -51,6 +51,16 @@ impl Users for RedisStore {
                 core.settle(announcements, change.roles.is_some()).await;
             }
             Ok(patched)
+        })
+        .await
+    }
+
+    async fn outdate_tokens(&self, id: UserId, act: &Act) -> Result<Vec<Announcement>, StoreError> {
+        let act = act.clone();
+        self.detached(move |core| async move {
+            let announcements = core.beneath.outdate_tokens(id, &act).await?;
+            core.settle(&announcements, false).await;
+            Ok(announcements)
         })
         .await
     }

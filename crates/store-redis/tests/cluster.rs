@@ -113,7 +113,7 @@ async fn slots_move_and_a_server_dies() {
     }
     let refresh_all = async |generation: u32| {
         for id in &sessions {
-            let now = at(i64::from(generation) * 60);
+            let now = at(i64::from(generation));
             let grant = kit::refreshed(&store, *id, generation, now).await.grant;
             assert_eq!(grant.state.generation, generation + 1);
         }
@@ -166,14 +166,14 @@ async fn slots_move_and_a_server_dies() {
     cluster.kill(&ports[2]);
     becomes(&store, false).await;
     refresh_all(generation + 1).await;
-    let now = at(i64::from(generation) * 60 + 60);
+    let now = at(i64::from(generation) + 1);
     for id in &sessions[..10] {
         kit::logout(&store, *id, now).await;
     }
     cluster.start_again(&ports[2], 3);
     becomes(&store, true).await;
     let newest = generation + 2;
-    let now = at(i64::from(newest) * 60);
+    let now = at(i64::from(newest));
     let logged_out = Dead::Ended(EndReason::Logout);
     for id in &sessions[..10] {
         let outcome = kit::refresh(&store, *id, newest, now).await;
