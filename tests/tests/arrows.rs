@@ -6,18 +6,27 @@ use serde_json::{Value, json};
 
 /// Each crate and the crates of this workspace that it may depend on. `tests` and `bench` are
 /// outside the house: they see the server as a client does.
-const TABLE: [(&str, &[&str]); 10] = [
+const TABLE: [(&str, &[&str]); 11] = [
     ("bcrypt-lanes", &[]),
     ("token", &[]),
     ("domain", &[]),
     ("store", &["domain"]),
     ("store-sql", &["store", "domain"]),
+    ("store-redis", &["store", "domain"]),
     ("flows", &["bcrypt-lanes", "token", "domain", "store"]),
     // The store for its records alone, from which answers are made: docs/decisions/0009.
     ("http", &["flows", "domain", "token", "store"]),
     (
         "server",
-        &["token", "domain", "store", "store-sql", "flows", "http"],
+        &[
+            "token",
+            "domain",
+            "store",
+            "store-sql",
+            "store-redis",
+            "flows",
+            "http",
+        ],
     ),
     ("tests", &[]),
     ("bench", &[]),
@@ -37,7 +46,9 @@ const PURE: [(&str, &[&str]); 4] = [
 ];
 
 /// Crates that do I/O, each with all that begin with its name and a hyphen.
-const IO: [&str; 7] = ["tokio", "mio", "sqlx", "hyper", "axum", "reqwest", "rustix"];
+const IO: [&str; 8] = [
+    "tokio", "mio", "sqlx", "redis", "hyper", "axum", "reqwest", "rustix",
+];
 
 #[test]
 fn arrows_are_those_of_the_table() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_domain::rotation::later;
 use countersign_domain::{EventId, SessionId, UserId};
-use countersign_store::{Session, User};
+use countersign_store::Grant;
 use countersign_token::{Audience, Claims, KeySet, Refusal, Revoked, What};
 use jiff::{SignedDuration, Timestamp};
 
@@ -151,12 +151,7 @@ pub(crate) struct Mint<'a> {
 impl Mint<'_> {
     /// Signs the tokens of a session as it is. `event` is what they come of, and the `jti` of the access token: so a
     /// token that is refused later leads to its story.
-    pub(crate) fn tokens(
-        &self,
-        session: &Session,
-        user: &User,
-        event: EventId,
-    ) -> Result<Tokens, Fault> {
+    pub(crate) fn tokens(&self, grant: &Grant, event: EventId) -> Result<Tokens, Fault> {
         let (flows, now) = (self.flows, self.now);
         let signing = |error: &dyn std::fmt::Display| Fault::Signing(error.to_string());
         let signer = self
@@ -164,20 +159,20 @@ impl Mint<'_> {
             .signer(now)
             .ok_or_else(|| signing(&"no signing key is there"))?;
         // An access token never outlives its session.
-        let expires = later(now, flows.policy.access_lifetime).min(session.state.expires_at);
+        let expires = later(now, flows.policy.access_lifetime).min(grant.state.expires_at);
         let claims = Claims {
             iss: flows.policy.issuer.clone(),
-            sub: user.id.0,
+            sub: grant.user.0,
             aud: Audience::One(flows.policy.audience.clone()),
             iat: now.as_second(),
             exp: expires.as_second(),
             nbf: None,
             jti: event.0,
-            sid: session.id.0,
-            auth_time: session.auth_time.as_second(),
-            amr: session.amr.clone(),
+            sid: grant.session.0,
+            auth_time: grant.auth_time.as_second(),
+            amr: grant.amr.clone(),
             scope: String::new(),
-            roles: user.roles.clone(),
+            roles: grant.roles.clone(),
         };
         let access_token = signer.sign(&claims).map_err(|error| signing(&error))?;
         Ok(Tokens {
@@ -185,8 +180,8 @@ impl Mint<'_> {
             expires_in: claims.exp - claims.iat,
             refresh_token: flows
                 .refresh_key
-                .issue(session.id, session.state.generation),
-            refresh_expires_in: seconds_until(session.state.refresh_expires_at(), now),
+                .issue(grant.session, grant.state.generation),
+            refresh_expires_in: seconds_until(grant.state.refresh_expires_at(), now),
             scope: claims.scope,
             repeated: false,
         })

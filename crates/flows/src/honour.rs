@@ -41,6 +41,8 @@ pub struct Readiness {
     pub database: bool,
     /// What other instances announce has been read within the last five seconds.
     pub announcements: bool,
+    /// The faster copy of the sessions is in use; `None`: there is none. Without it everything works, only slower.
+    pub redis: Option<bool>,
 }
 
 /// How far this instance has followed the announcements. Durations count from the start of the
@@ -112,6 +114,17 @@ impl Flows {
         Ok(())
     }
 
+    /// Waits for news of other instances, and honours them at once. The server calls this all the time; what is missed
+    /// is found by following.
+    pub async fn hear(&self) -> Result<(), Fault> {
+        let news = self.store.news().await;
+        self.honour(&news);
+        if news.iter().any(|one| one.subject == Subject::KeysChanged) {
+            self.reload_keys(self.clock.now()).await?;
+        }
+        Ok(())
+    }
+
     /// The time, unless the clock was set forward since the start: then the time that it would be
     /// without. By this one nothing is forgotten too early, whatever the clock says for a while.
     pub(crate) fn cautious_now(&self) -> Timestamp {
@@ -135,6 +148,7 @@ impl Flows {
         let readiness = Readiness {
             database,
             announcements: elapsed.saturating_sub(followed_at) < LONGEST_SILENCE,
+            redis: self.store.copy_in_use(),
         };
         *last = Some((elapsed, readiness));
         readiness

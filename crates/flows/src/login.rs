@@ -5,7 +5,7 @@ use countersign_domain::limits::Return;
 use countersign_domain::password::PresentedPassword;
 use countersign_domain::rotation::later;
 use countersign_domain::{SessionId, UserId};
-use countersign_store::{Actor, NewSession, Opened, SignInProof};
+use countersign_store::{Actor, Grant, NewSession, Opened, SignInProof};
 
 use crate::access::Tokens;
 use crate::authenticate_password::Proven;
@@ -196,7 +196,7 @@ impl Flows {
                     None => proof.password_hash.as_str(),
                 };
                 Ok(Some(SignedIn {
-                    tokens: mint.tokens(&session, &user, act.event())?,
+                    tokens: mint.tokens(&Grant::new(&session, &user), act.event())?,
                     device: self.device_key.issue(user.id, device, hash, now),
                 }))
             }

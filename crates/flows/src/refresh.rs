@@ -84,7 +84,7 @@ impl Flows {
         let outcome = self.store.refresh(presented, policy, &act).await;
         match outcome.map_err(Fault::from)? {
             RefreshOutcome::Refreshed(refreshed) => {
-                let tokens = mint.tokens(&refreshed.session, &refreshed.user, act.event())?;
+                let tokens = mint.tokens(&refreshed.grant, act.event())?;
                 let repeated = !refreshed.rotated;
                 self.record_refresh(act, &refreshed);
                 Ok(Tokens { repeated, ..tokens })
@@ -137,13 +137,13 @@ impl Flows {
         let mut draft = act.draft;
         draft.kind = Kind::TokenRefreshed;
         draft.by = By::Subject;
-        draft.user = Some(refreshed.user.id);
+        draft.user = Some(refreshed.grant.user);
         draft.reason = match (refreshed.rotated, refreshed.adopted) {
             (false, _) => Some("repeated"),
             (true, true) => Some("adopted"),
             (true, false) => None,
         };
-        let generation = refreshed.session.state.generation;
+        let generation = refreshed.grant.state.generation;
         draft
             .details
             .insert("generation".to_owned(), generation.into());

@@ -13,7 +13,8 @@ use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::{self, SystemRandom};
 use countersign_flows::{Counting, Flows, LimitPolicy, Policy, Role, Secrets};
-use countersign_store::StoreError;
+use countersign_store::{Store, StoreError};
+use countersign_store_redis::{RedisStore, Settings as RedisSettings};
 use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
 use countersign_token::Algorithm;
 use jiff::SignedDuration;
@@ -58,25 +59,53 @@ pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
     }
 }
 
-/// Opens the use cases over a store whose schema is ready.
-pub async fn open(
+/// Puts Redis before the database, where the settings name one.
+pub async fn with_redis(
+    settings: &Settings,
+    store: &SqlStore,
+) -> Result<Option<Arc<RedisStore>>, Failure> {
+    let Some(settings) = redis(settings) else {
+        return Ok(None);
+    };
+    let store = RedisStore::open(store.clone(), settings).await?;
+    Ok(Some(Arc::new(store)))
+}
+
+/// How the settings want Redis used.
+pub fn redis(settings: &Settings) -> Option<RedisSettings> {
+    let url = settings.redis.clone()?;
+    let mut redis = RedisSettings::new(url, random::bytes(&SystemRandom));
+    redis.ca_file = settings.redis_ca_file.clone();
+    Some(redis)
+}
+
+/// Opens the use cases over the database alone, whose schema is ready. Servers with Redis follow what is changed
+/// so.
+pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
+    let over = Arc::new(store.clone());
+    open_over(role, settings, &store, over, Arc::default()).await
+}
+
+/// Opens the use cases over what stands before the database, whose schema is ready.
+pub async fn open_over(
     role: Role,
     settings: &Settings,
-    store: SqlStore,
+    store: &SqlStore,
+    over: Arc<dyn Store>,
     clock: Arc<SharedClock>,
 ) -> Result<Flows, Failure> {
     let random = SystemRandom;
-    let root = root_secret(settings, &store, &random).await?;
+    let root = root_secret(settings, store, &random).await?;
     let hs256 = match &settings.signing {
         Signing::Hs256(secret) => Some(SigningSecret::new(secret.expose().as_bytes().to_vec())),
         _ => None,
     };
     let secrets = Secrets { root, hs256 };
-    set_clock(&clock, &store).await?;
+    set_clock(&clock, store).await?;
     let random = Arc::new(random);
     let flows = Flows::open(
         role,
-        Arc::new(store),
+        over,
         clock,
         random,
         policy(settings),
@@ -143,7 +172,7 @@ pub async fn connect_existing(settings: &Settings) -> Result<SqlStore, Failure> 
 pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
     let store = connect_existing(settings).await?;
     current_schema(&store).await?;
-    open(Role::Operator, settings, store, Arc::default()).await
+    open(Role::Operator, settings, store).await
 }
 
 fn policy(settings: &Settings) -> Policy {
@@ -168,9 +197,9 @@ fn policy(settings: &Settings) -> Policy {
         audit_refreshes: settings.audit_refreshes,
         limits: LimitPolicy {
             // Only one instance can use a SQLite file, and counting in it would wait for the disk.
-            shared: match settings.database {
-                Database::Sqlite { .. } => Counting::InMemory,
-                Database::Postgres { .. } => Counting::InStore,
+            shared: match (&settings.redis, &settings.database) {
+                (None, Database::Sqlite { .. }) => Counting::InMemory,
+                (Some(_), _) | (None, Database::Postgres { .. }) => Counting::InStore,
             },
             ..settings.limits
         },

@@ -5,6 +5,7 @@ use std::io;
 
 use countersign_flows::{CreateUserError, Fault, FieldError, OpenError, UpdateUserError};
 use countersign_store::StoreError;
+use countersign_store_redis::ConnectError as RedisError;
 use countersign_store_sql::{ConnectError, SchemaError};
 
 use crate::data_dir::DataDirError;
@@ -76,6 +77,16 @@ impl From<ConnectError> for Failure {
             ConnectError::Url(_) => Exit::Settings,
             ConnectError::File { .. } => Exit::NotPermitted,
             ConnectError::Unreachable(..) => Exit::Unavailable,
+        };
+        Self::with(exit, error.to_string())
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        let exit = match error {
+            RedisError::Authority { .. } => Exit::Settings,
+            RedisError::Refused(..) => Exit::Unavailable,
         };
         Self::with(exit, error.to_string())
     }

@@ -2,7 +2,7 @@
 //!
 //! Every statement exists once (`statements.rs`), in the SQL that both engines share; the
 //! transactions built from them exist once too (`users.rs`, `sessions.rs`, `refresh.rs`, `keys.rs`,
-//! `limits.rs`, `announcements.rs`). Below them, two thin drivers connect, bind and run (`driver/`). Nothing
+//! `limits.rs`, `announcements.rs`, `authority.rs`). Below them, two thin drivers connect, bind and run (`driver/`). Nothing
 //! above the drivers asks which engine it talks to.
 //!
 //! # Locks
@@ -22,6 +22,7 @@
 
 mod announcements;
 mod audit;
+mod authority;
 mod driver;
 mod figures;
 mod housekeeping;

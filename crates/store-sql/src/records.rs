@@ -54,6 +54,11 @@ pub(crate) fn session(columns: &mut Columns<'_>) -> Result<Session, DbError> {
     })
 }
 
+pub(crate) fn session_with_user(row: &Row) -> Result<(Session, User), DbError> {
+    let mut columns = row.columns();
+    Ok((session(&mut columns)?, user(&mut columns)?))
+}
+
 pub(crate) fn key(row: &Row) -> Result<KeyRecord, DbError> {
     let mut columns = row.columns();
     Ok(KeyRecord {

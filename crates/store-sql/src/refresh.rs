@@ -5,7 +5,7 @@ use std::time::Duration;
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Decision, EndReason, RotationPolicy, decide};
 use countersign_domain::{EventId, SessionId};
-use countersign_store::{Act, Ended, RefreshOutcome, Refreshed, Session, StoreError, User};
+use countersign_store::{Act, Ended, Grant, RefreshOutcome, Refreshed, Session, StoreError, User};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -36,10 +36,10 @@ pub(crate) async fn refresh(
         match decide(&session.state, presented.generation, now, policy) {
             Decision::Rotate { to, adopted } => {
                 if let Some(session) = swap(db, session, to, now, policy).await? {
-                    return Ok(refreshed(session, user, true, adopted));
+                    return Ok(refreshed(&session, &user, true, adopted));
                 }
             }
-            Decision::Repeat { .. } => return Ok(refreshed(session, user, false, false)),
+            Decision::Repeat { .. } => return Ok(refreshed(&session, &user, false, false)),
             Decision::Reuse if began.elapsed() > LATE => {
                 let text = "too late to tell a retry from a stolen token";
                 return Err(StoreError::Unavailable(text.to_owned()));
@@ -61,11 +61,7 @@ pub(crate) async fn refresh(
 async fn read(db: &Db, presented: Presented) -> Result<Option<(Session, User)>, DbError> {
     let values = vec![presented.session.0.into()];
     let rows = db.read(statements::SESSION_WITH_USER, values).await?;
-    records::first(&rows, |row| {
-        let mut columns = row.columns();
-        let session = records::session(&mut columns)?;
-        Ok((session, records::user(&mut columns)?))
-    })
+    records::first(&rows, records::session_with_user)
 }
 
 /// Moves the session on to generation `to`. `None`: it has been refreshed or ended meanwhile.
@@ -120,10 +116,9 @@ async fn ended_by(db: &Db, id: SessionId) -> Result<Option<EventId>, DbError> {
     Ok(session.and_then(|session| session.ended_by))
 }
 
-fn refreshed(session: Session, user: User, rotated: bool, adopted: bool) -> RefreshOutcome {
+fn refreshed(session: &Session, user: &User, rotated: bool, adopted: bool) -> RefreshOutcome {
     RefreshOutcome::Refreshed(Box::new(Refreshed {
-        session,
-        user,
+        grant: Grant::new(session, user),
         rotated,
         adopted,
     }))

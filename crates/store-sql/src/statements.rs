@@ -55,6 +55,33 @@ macro_rules! events {
     };
 }
 
+/// How many rotations are written at once.
+pub(crate) const ROTATIONS: usize = 32;
+
+/// Changes several sessions, each from four values: id, generation, rotated_at, idle_expires_at. What the columns
+/// are in `ELSE` tells PostgreSQL the types; no row gets there.
+macro_rules! rotate {
+    ($($id:literal $generation:literal $rotated_at:literal $idle_expires_at:literal;)+) => {
+        concat!(
+            "UPDATE sessions SET generation = CASE id",
+            $(" WHEN $", $id, " THEN $", $generation,)+
+            " ELSE generation END, rotated_at = CASE id",
+            $(" WHEN $", $id, " THEN $", $rotated_at,)+
+            " ELSE rotated_at END, last_used_at = CASE id",
+            $(" WHEN $", $id, " THEN $", $rotated_at,)+
+            " ELSE last_used_at END, idle_expires_at = CASE id",
+            $(" WHEN $", $id, " THEN $", $idle_expires_at,)+
+            " ELSE idle_expires_at END WHERE id IN (",
+            $("$", $id, ", ",)+
+            "$1) AND ",
+            not_ended!(),
+            " AND generation < CASE id",
+            $(" WHEN $", $id, " THEN $", $generation,)+
+            " ELSE generation END RETURNING id"
+        )
+    };
+}
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $($part:expr),+;)+) => {
         $($(#[$doc])* pub(crate) const $name: &str = concat!($($part),+);)+
@@ -116,6 +143,20 @@ statements! {
     /// Happens only while nobody else has rotated or ended the session since it was read.
     SESSION_ROTATE = "UPDATE sessions SET generation = $3, rotated_at = $4, last_used_at = $4, \
          idle_expires_at = $5 WHERE id = $1 AND generation = $2 AND ", not_ended!(), " RETURNING id";
+    /// Rotations of [`ROTATIONS`] sessions that were acknowledged before they came here. Happens only
+    /// where it moves a live session on.
+    SESSIONS_ROTATE = rotate! {
+        1 2 3 4; 5 6 7 8; 9 10 11 12; 13 14 15 16;
+        17 18 19 20; 21 22 23 24; 25 26 27 28; 29 30 31 32;
+        33 34 35 36; 37 38 39 40; 41 42 43 44; 45 46 47 48;
+        49 50 51 52; 53 54 55 56; 57 58 59 60; 61 62 63 64;
+        65 66 67 68; 69 70 71 72; 73 74 75 76; 77 78 79 80;
+        81 82 83 84; 85 86 87 88; 89 90 91 92; 93 94 95 96;
+        97 98 99 100; 101 102 103 104; 105 106 107 108; 109 110 111 112;
+        113 114 115 116; 117 118 119 120; 121 122 123 124; 125 126 127 128;
+    };
+    /// Expired ones among them: another instance's clock may be behind.
+    SESSIONS_NOT_ENDED = "SELECT id FROM sessions WHERE user_id = $1 AND ", not_ended!();
     SESSION_IS_LIVE = "SELECT id FROM sessions WHERE id = $1 AND user_id = $2 \
          AND ", not_ended!(), " AND idle_expires_at > $3 AND expires_at > $3";
     SESSION_END = "UPDATE sessions SET revoked_at = $2, revoke_reason = $3, ended_by = $4 \
@@ -189,6 +230,13 @@ statements! {
          WHERE key = $1 AND count = $2 AND until = $3 AND lapses_at = $4 RETURNING key";
     LIMITS_REMOVE_LAPSED = "DELETE FROM rate_limits WHERE key IN ( \
          SELECT key FROM rate_limits WHERE lapses_at <= $1 LIMIT $2) AND lapses_at <= $1 RETURNING key";
+
+    // Copies.
+
+    COPY_EPOCH = "SELECT installation, epoch FROM session_copies";
+    COPY_EPOCH_BEGIN = "INSERT INTO session_copies (id, installation, epoch) VALUES (1, $1, 1) \
+         ON CONFLICT (id) DO NOTHING RETURNING id";
+    COPY_EPOCH_NEXT = "UPDATE session_copies SET epoch = epoch + 1 WHERE epoch = $1 RETURNING id";
 
     // The audit log. What writes many rows at once is in the drivers.
 

@@ -151,7 +151,7 @@ async fn postgres_that_takes_no_writes_consumes_no_token() {
     let RefreshOutcome::Refreshed(refreshed) = outcome else {
         panic!("{outcome:?}");
     };
-    assert_eq!(refreshed.session.state.generation, 1);
+    assert_eq!(refreshed.grant.state.generation, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

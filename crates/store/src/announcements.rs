@@ -61,4 +61,10 @@ pub trait Announcements {
         after: i64,
         now: Timestamp,
     ) -> Result<Vec<Announced>, StoreError>;
+
+    /// Waits for what other instances have just announced, where the backend has a quick way to be told. It only makes
+    /// things quick: news may be lost, come twice, or never come, and the list is still to be followed.
+    async fn news(&self) -> Vec<Announcement> {
+        std::future::pending().await
+    }
 }

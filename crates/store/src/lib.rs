@@ -21,6 +21,7 @@
 mod act;
 mod announcements;
 mod audit;
+mod authority;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod housekeeping;
@@ -32,12 +33,13 @@ mod users;
 pub use act::Act;
 pub use announcements::{Announced, Announcement, Announcements, Subject};
 pub use audit::{Audit, Chain, EventQuery, Link, StoredEvent};
+pub use authority::{Authority, CopyEpoch, Rotation};
 pub use housekeeping::{Housekeeping, Purge};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
 pub use limits::{LimitKey, Limits};
 pub use sessions::{
-    Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session, Sessions,
-    SignInProof,
+    Ended, Grant, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session,
+    Sessions, SignInProof,
 };
 pub use users::{
     Actor, Created, Credentials, Deleted, NewUser, PasswordSet, Patched, SetPassword, User,
@@ -64,4 +66,10 @@ pub trait Store:
 {
     /// Answers when the store can serve reads, within a bounded wait.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// Whether a faster copy of the sessions is in use at this moment. `None`: there is none to be used. Without it everything
+    /// works, only slower.
+    fn copy_in_use(&self) -> Option<bool> {
+        None
+    }
 }

@@ -106,13 +106,42 @@ pub enum RefreshOutcome {
     Unknown,
 }
 
+/// What a session's tokens are made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// The session.
+    pub session: SessionId,
+    /// Whose it is.
+    pub user: UserId,
+    /// What decides about its refresh tokens.
+    pub state: SessionState,
+    /// How the user signed in (RFC 8176).
+    pub amr: Vec<String>,
+    /// When the user last proved who they are.
+    pub auth_time: Timestamp,
+    /// The user's roles.
+    pub roles: Vec<String>,
+}
+
+impl Grant {
+    /// What the tokens of a session are made of.
+    pub fn new(session: &Session, user: &User) -> Self {
+        Self {
+            session: session.id,
+            user: session.user_id,
+            state: session.state,
+            amr: session.amr.clone(),
+            auth_time: session.auth_time,
+            roles: user.roles.clone(),
+        }
+    }
+}
+
 /// A session that goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refreshed {
-    /// The session as it is now; `state.generation` is the generation to answer with.
-    pub session: Session,
-    /// Its user.
-    pub user: User,
+    /// The session as it is now, and its user's roles; `state.generation` is the generation to answer with.
+    pub grant: Grant,
     /// `false`: the same successor was given again within the grace period.
     pub rotated: bool,
     /// The stored state had been behind the genuine token.

@@ -48,6 +48,9 @@ pub(crate) struct Dependencies {
     database: Dependency,
     /// What other instances announce is being followed.
     announcements: Dependency,
+    /// Redis, where one is set. While it is down sessions are refreshed in the database: slower, and ready all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<Dependency>,
 }
 
 /// One dependency.
@@ -79,10 +82,12 @@ pub(super) async fn readyz(State(edge): State<Edge>) -> Result<Answer<Ready>, Pr
     let Readiness {
         database,
         announcements,
+        redis,
     } = edge.flows.readiness().await;
     let dependencies = Dependencies {
         database: database.into(),
         announcements: announcements.into(),
+        redis: redis.map(Dependency::from),
     };
     match database && announcements {
         true => Ok(Answer(Ready {

@@ -87,6 +87,10 @@ pub(super) fn run(
                 exit = failure.exit;
                 findings.add("storage", Verdict::Bad, failure.message);
             }
+            if let Err(failure) = runtime.block_on(redis(&loaded.settings, &mut findings)) {
+                exit = failure.exit;
+                findings.add("redis", Verdict::Bad, failure.message);
+            }
             password_cost(&loaded.settings, &mut findings);
         }
         Err(problems) => {
@@ -165,7 +169,7 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         return Ok(());
     }
     findings.add("schema", Verdict::Good, "current");
-    let flows = app::open(Role::Operator, settings, store, Arc::default()).await?;
+    let flows = app::open(Role::Operator, settings, store).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);
     let signing = keys
@@ -184,6 +188,39 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
             Verdict::Good,
             format!("{} published, one signs", keys.len()),
         ),
+    }
+    Ok(())
+}
+
+/// Redis must answer, be new enough, and not throw away what it was given to keep.
+async fn redis(settings: &Settings, findings: &mut Findings) -> Result<(), Failure> {
+    let Some(redis) = app::redis(settings) else {
+        return Ok(());
+    };
+    let place = redis.url.place();
+    let started = now();
+    let found = match countersign_store_redis::examine(&redis).await? {
+        Some(found) => found,
+        None => {
+            let text = format!(
+                "Redis at `{place}` does not answer: the server works without it, only slower"
+            );
+            findings.add("redis", Verdict::Warning, text);
+            return Ok(());
+        }
+    };
+    let took = started.elapsed().as_millis();
+    let text = format!(
+        "Redis at `{place}` answers ({took} ms, version {})",
+        found.version
+    );
+    findings.add("redis", Verdict::Good, text);
+    if let Some(policy) = found.eviction.filter(|policy| policy != "noeviction") {
+        let text = format!(
+            "Redis evicts keys when it is full (`maxmemory-policy {policy}`): sessions are then read from the database \
+             again and limits forgotten; set `noeviction`"
+        );
+        findings.add("redis", Verdict::Warning, text);
     }
     Ok(())
 }

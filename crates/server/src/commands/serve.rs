@@ -12,6 +12,8 @@ use countersign_http::{
     operator_router, public_router,
 };
 use countersign_store_sql::SqlStore;
+use countersign_store::Store;
+use countersign_store_redis::RedisStore;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,6 +46,9 @@ const LAST_EVENTS: Duration = Duration::from_secs(5);
 
 /// How often the clock is compared with the database's.
 const SET_CLOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long the end waits for the database to take what was acknowledged from Redis.
+const LAST_ROTATIONS: Duration = Duration::from_secs(10);
 
 /// How long the end waits for the last lines about requests to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -87,8 +92,13 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         false => app::current_schema(&store).await?,
     }
     let clock = Arc::<SharedClock>::default();
-    let flows = app::open(Role::Server, &settings, store.clone(), clock.clone()).await?;
-    let flows = Arc::new(flows);
+    let redis = app::with_redis(&settings, &store).await?;
+    let over: Arc<dyn Store> = match &redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::new(store.clone()),
+    };
+    let opened = app::open_over(Role::Server, &settings, &store, over, Arc::clone(&clock));
+    let flows = Arc::new(opened.await?);
 
     let (stop, stopped) = watch::channel(false);
     let sealing = tokio::spawn(seal(Arc::clone(&flows), stopped.clone()));
@@ -100,10 +110,14 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     ));
     let following = tokio::spawn(follow(Arc::clone(&flows), stopped.clone()));
     let setting_clock = tokio::spawn(set_clock(clock, store.clone()));
+    let hearing = tokio::spawn(hear(Arc::clone(&flows)));
     let sweeping = tokio::spawn(sweep(Arc::clone(&flows), stopped.clone()));
     let measuring = tokio::spawn(measure(Arc::clone(&flows)));
     let mut registry = Registry::default();
     store.register(&mut registry);
+    if let Some(redis) = &redis {
+        redis.register(&mut registry);
+    }
     registry.register_collector(Box::new(Process));
     registry.register_collector(Box::new(request_log.clone()));
     span_figures.register(&mut registry);
@@ -138,6 +152,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     last_events(&flows).await;
     measuring.abort();
     setting_clock.abort();
+    hearing.abort();
+    if let Some(redis) = &redis {
+        redis.close(LAST_ROTATIONS).await;
+    }
     store.close().await;
     if let Some(traces) = traces {
         // It blocks; a panic in it is logged where it happens.
@@ -273,6 +291,16 @@ async fn set_clock(clock: Arc<SharedClock>, store: SqlStore) {
         tokio::time::sleep(SET_CLOCK_EVERY).await;
         if let Err(error) = app::set_clock(&clock, &store).await {
             tracing::debug!(%error, "cannot compare clocks");
+        }
+    }
+}
+
+/// Honours what other instances announce as soon as it is heard. What is missed is followed.
+async fn hear(flows: Arc<Flows>) {
+    loop {
+        if let Err(error) = flows.hear().await {
+            tracing::debug!(%error, "cannot honour what was heard");
+            tokio::time::sleep(FOLLOW_EVERY).await;
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use countersign_store_redis::RedisUrl;
+
 use super::parse::is_local_url;
 use super::reader::Reader;
 use super::table::*;
@@ -15,6 +17,7 @@ pub(super) fn check(settings: &Settings, reader: &mut Reader) {
     issuer(settings, reader);
     root_secret(settings, reader);
     hashing(settings, reader);
+    redis(settings, reader);
     traces(settings, reader);
     if settings.limits.login.is_none() && !settings.addr.ip().is_loopback() {
         reader.warning(
@@ -55,6 +58,18 @@ fn signing(settings: &Settings, reader: &mut Reader) {
             );
         }
         _ => {}
+    }
+}
+
+fn redis(settings: &Settings, reader: &mut Reader) {
+    if settings.redis_ca_file.is_some()
+        && !reader.failed(&REDIS_URL)
+        && !settings.redis.as_ref().is_some_and(RedisUrl::is_encrypted)
+    {
+        reader.warning(
+            &REDIS_CA_FILE,
+            "has no effect, because `REDIS_URL` does not begin with `rediss`",
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::{ALL, Fallback, RESERVED, Setting};
+use super::table::{ALL, Fallback, Setting};
 
 /// `.env.example`: every setting as a comment, so that a copy of the file changes nothing until a line is uncommented.
 pub fn env_example() -> String {
@@ -33,13 +33,6 @@ pub fn env_example() -> String {
             }
         }
     }
-    write(
-        &mut text,
-        format_args!(
-            "\n# Names kept for later versions, not used by this one: {}.\n",
-            RESERVED.join(", ")
-        ),
-    );
     text
 }
 
@@ -69,14 +62,9 @@ pub fn settings_page() -> String {
             );
         }
     }
-    let reserved: Vec<String> = RESERVED.iter().map(|name| format!("`{name}`")).collect();
-    write(
-        &mut text,
-        format_args!(
-            "\n## Kept for later versions\n\n{} and other names that begin with `RATE_LIMIT_` are not used by this version; \
-         setting one gives a warning.\n",
-            reserved.join(", "),
-        ),
+    text.push_str(
+        "\n## Kept for later versions\n\nOther names that begin with `RATE_LIMIT_` are not used by this version; setting \
+         one gives a warning.\n",
     );
     text
 }

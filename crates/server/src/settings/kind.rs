@@ -24,6 +24,10 @@ pub enum Kind {
     ConfigFile,
     /// Where the database is.
     Database,
+    /// Where Redis is.
+    Redis,
+    /// A file.
+    File,
     /// At least 32 hard-to-guess bytes, never shown.
     Secret,
     /// The issuer's URL.
@@ -67,9 +71,12 @@ impl Kind {
             Kind::AddressOrOff => {
                 "an IP address and a port, such as `127.0.0.1:9090`, or `off`".into()
             }
-            Kind::Folder => "a path".into(),
+            Kind::Folder | Kind::File => "a path".into(),
             Kind::ConfigFile => "a path, set in the environment or in `.env`".into(),
             Kind::Database => "`sqlite:` and a path, or a `postgres://` URL".into(),
+            Kind::Redis => {
+                "a `redis://`, `redis-sentinel://` or `redis-cluster://` URL, with `rediss` for TLS".into()
+            }
             Kind::Secret => {
                 "at least 32 random bytes, for example from `openssl rand -base64 48`".into()
             }

@@ -13,6 +13,7 @@ mod parse;
 mod problem;
 mod read;
 mod reader;
+mod redis;
 mod secret;
 mod sources;
 mod suggest;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use countersign_flows::LimitPolicy;
 use countersign_http::ForwardingHeader;
+use countersign_store_redis::RedisUrl;
 use ipnet::IpNet;
 
 pub use database::Database;
@@ -65,6 +67,11 @@ pub struct Settings {
     pub database_max_connections: u32,
     /// `COUNTERSIGN_MIGRATE`: whether `serve` runs migrations.
     pub migrate_at_start: bool,
+
+    /// `REDIS_URL`.
+    pub redis: Option<RedisUrl>,
+    /// `REDIS_CA_FILE`.
+    pub redis_ca_file: Option<PathBuf>,
 
     /// `COUNTERSIGN_SECRET`.
     pub root_secret: RootSecretSource,

@@ -9,7 +9,7 @@ use super::reader::Reader;
 use super::table::*;
 use super::{
     CorsOrigins, Database, LogFormat, PasswordHasher, RootSecretSource, Settings, Signing, Sources,
-    Traces, database,
+    Traces, database, redis,
 };
 use crate::data_dir::ROOT_SECRET_FILE;
 
@@ -86,6 +86,8 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             &COUNTERSIGN_MIGRATE,
             choice(&COUNTERSIGN_MIGRATE, &[("auto", true), ("off", false)]),
         ),
+        redis: reader.get_or(&REDIS_URL, redis::parse, || (None, None)),
+        redis_ca_file: reader.get_or(&REDIS_CA_FILE, |text| path(text).map(Some), || (None, None)),
         root_secret: reader.get_or(
             &COUNTERSIGN_SECRET,
             |text| secret(text).map(RootSecretSource::Given),

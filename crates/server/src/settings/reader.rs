@@ -207,6 +207,7 @@ fn shown(setting: &Setting, value: &str) -> String {
     match setting.kind {
         _ if setting.is_secret() => format!("(hidden, {} bytes)", value.len()),
         Kind::Database => super::database::redacted(value),
+        Kind::Redis => super::redis::redacted(value),
         _ => escaped(value),
     }
 }

@@ -22,7 +22,6 @@ pub(crate) fn nearest(unknown: &str) -> Option<&'static str> {
     table::ALL
         .iter()
         .map(|setting| setting.name)
-        .chain(table::RESERVED.iter().copied())
         .map(|name| {
             (
                 distance(stem, name.strip_prefix(PREFIX).unwrap_or(name)),

@@ -89,6 +89,12 @@ settings! {
         COUNTERSIGN_MIGRATE: Kind::Choice(&["auto", "off"]), Text("auto"),
             "Whether `serve` brings the database's schema up to date; with `off` it waits for `countersign migrate`.";
     }
+    "Redis" {
+        REDIS_URL: Kind::Redis, Unset,
+            "A Redis or Valkey that makes refreshes fast, shares limits among instances and tells them of sign-outs at once; it may be lost at any time.";
+        REDIS_CA_FILE: Kind::File, Unset,
+            "The certificates, as PEM, of those who vouch for Redis' servers over TLS; without it, the system's.";
+    }
     "Secrets" {
         COUNTERSIGN_SECRET: Kind::Secret, Computed("made at the first start and kept as `root-secret` in the data folder"),
             "The root secret, from which the keys for refresh tokens and for stored signing keys are derived; every instance needs the same one.";
@@ -161,11 +167,8 @@ settings! {
 
 /// Names that later versions will use. Setting one is harmless, and gets a warning.
 pub fn is_reserved(name: &str) -> bool {
-    name == "REDIS_URL" || name.starts_with("RATE_LIMIT_")
+    name.starts_with("RATE_LIMIT_")
 }
-
-/// The reserved names that are fixed already.
-pub static RESERVED: &[&str] = &["REDIS_URL"];
 
 /// The setting of that name.
 pub fn find(name: &str) -> Option<&'static Setting> {

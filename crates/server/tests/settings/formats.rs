@@ -37,6 +37,27 @@ fn addresses() {
 }
 
 #[test]
+fn redis() {
+    let url = "rediss://app:hunter2@cache:7000/3";
+    let settings = set(&[("REDIS_URL", url), ("REDIS_CA_FILE", "ca.pem")]);
+    let redis = settings.redis.unwrap();
+    assert_eq!(redis.shown(), "rediss://app:hidden@cache:7000/3");
+    assert_eq!(settings.redis_ca_file, Some(path("ca.pem")));
+    for (value, hint) in [
+        ("cache:6379", "expected `redis://host:6379`"),
+        ("http://cache", "expected `redis://host:6379`"),
+        (
+            "redis://:hunter2@cache/main",
+            "the database must be a number",
+        ),
+        ("redis-sentinel://:hunter2@a,b", "it names no master"),
+    ] {
+        let line = refused(&[("REDIS_URL", value)]);
+        assert!(line.contains(hint) && !line.contains("hunter2"), "{line}");
+    }
+}
+
+#[test]
 fn databases() {
     let sqlite = |file: &str| Database::Sqlite { path: path(file) };
     let postgres = |url: &str| Database::Postgres {

@@ -89,7 +89,7 @@ fn wrong_secrets_are_hidden_too() {
                     "https://user:hunter2@a.example",
                 ),
                 ("OTEL_EXPORTER_OTLP_HEADERS", "hunter2"),
-                ("REDIS_URL", "redis://:hunter2@h"),
+                ("REDIS_URL", "redis://:hunter2@h:port"),
                 ("COUNTERSIGN_SECRETS", "hunter2"),
             ])
         };
@@ -101,6 +101,7 @@ fn wrong_secrets_are_hidden_too() {
             "COUNTERSIGN_SECRET",
             "COUNTERSIGN_ISSUER",
             "COUNTERSIGN_CORS_ORIGINS",
+            "REDIS_URL",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "OTEL_EXPORTER_OTLP_HEADERS",
         ] {

@@ -121,19 +121,19 @@ fn the_variables_that_kubernetes_sets_for_services_are_left_alone() {
 #[test]
 fn names_of_later_versions_get_a_warning_in_every_place() {
     let warnings = warned(&places(
-        &[("REDIS_URL", "redis://:hunter2@h")],
+        &[("RATE_LIMIT_NOWHERE", "hunter2")],
         "RATE_LIMIT_ELSEWHERE=5/15m",
         "rate_limit_later = \"off\"",
     ));
     assert_eq!(
         warnings,
         [
-            "`REDIS_URL` (environment) is not used by this version",
+            "`RATE_LIMIT_NOWHERE` (environment) is not used by this version",
             "`RATE_LIMIT_ELSEWHERE` (`.env` line 1) is not used by this version",
             "`rate_limit_later` (`countersign.toml` line 1) is not used by this version",
         ]
     );
-    assert!(warned(&env(&[("REDIS_URL", "")])).is_empty());
+    assert!(warned(&env(&[("RATE_LIMIT_NOWHERE", "")])).is_empty());
 }
 
 #[test]

@@ -35,6 +35,8 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             },
             database_max_connections: 10,
             migrate_at_start: true,
+            redis: None,
+            redis_ca_file: None,
             root_secret: RootSecretSource::DataFolder,
             issuer: "http://127.0.0.1:8080".into(),
             audience: "countersign".into(),

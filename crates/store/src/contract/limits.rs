@@ -192,9 +192,13 @@ pub async fn lapsed_ones_can_be_removed<L: Limits>(a: Arc<L>, b: Arc<L>) {
     for _ in 0..3 {
         taken(&*a, key(), &FIVE, at(0)).await;
     }
-    assert_eq!(b.remove_lapsed_limits(100, at(899)).await.unwrap(), 0);
-    assert_eq!(b.remove_lapsed_limits(3, at(900)).await.unwrap(), 3);
-    assert_eq!(b.remove_lapsed_limits(100, at(900)).await.unwrap(), 1);
+    let remove = async |most, second| b.remove_lapsed_limits(most, at(second)).await.unwrap();
+    assert_eq!(remove(100, 899).await, 0);
+    // A backend in which they lapse by themselves has none to remove.
+    let removed = remove(3, 900).await;
+    let left = if removed == 0 { 0 } else { 1 };
+    assert!(removed == 0 || removed == 3, "{removed}");
+    assert_eq!(remove(100, 900).await, left);
     assert!(matches!(
         take(&*a, new, &FIVE, at(900)).await,
         Taken::Refused { .. }

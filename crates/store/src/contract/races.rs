@@ -29,7 +29,7 @@ pub async fn one_successor_for_64_refreshes<S: Store>(a: Arc<S>, b: Arc<S>) {
         let mut rotated = 0;
         for task in tasks {
             let refreshed = task.await.unwrap();
-            assert_eq!(refreshed.session.state.generation, generation + 1);
+            assert_eq!(refreshed.grant.state.generation, generation + 1);
             rotated += usize::from(refreshed.rotated);
         }
         assert_eq!(rotated, 1);
@@ -108,7 +108,7 @@ async fn chain<S: Store>((a, b): (Arc<S>, Arc<S>), session: SessionId) {
         );
         let goes_on = |outcome: &RefreshOutcome| match outcome {
             RefreshOutcome::Refreshed(refreshed) => {
-                assert_eq!(refreshed.session.state.generation, generation + 1);
+                assert_eq!(refreshed.grant.state.generation, generation + 1);
                 true
             }
             RefreshOutcome::Dead { .. } | RefreshOutcome::Unknown => false,

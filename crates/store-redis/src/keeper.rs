@@ -1,0 +1,224 @@
+//! Looks after Redis: makes it fit to be trusted, and finds out when it is not any more.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use countersign_store::StoreError;
+use redis::{ErrorKind, RedisError, Value};
+use uuid::Uuid;
+
+use crate::calls::Calls;
+use crate::instance::{Core, Ready};
+use crate::link::{Everywhere, Link};
+use crate::names::Names;
+
+/// How often Redis, and the epoch in the database, are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How often a connection is tried while there is none.
+const TRY: Duration = Duration::from_millis(250);
+
+/// What could not be told for so long is paid with a new epoch, which also holds where this instance ends
+/// before Redis is back. Other instances follow what ended in any case; for them a new epoch is the
+/// dearer way.
+const LONGEST_DEBT: Duration = Duration::from_secs(60);
+
+/// Why Redis cannot be trusted yet.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("other instances begin one epoch after the other")]
+    Unsettled,
+}
+
+impl Unfit {
+    /// An operator has to do something about it.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Redis(error) if is_refusal(error))
+    }
+}
+
+pub(crate) fn is_refusal(error: &RedisError) -> bool {
+    let refused = |code| matches!(code, "NOAUTH" | "WRONGPASS" | "NOPERM");
+    matches!(
+        error.kind(),
+        ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig
+    ) || error.code().is_some_and(refused)
+}
+
+impl Core {
+    /// Runs until the store is closed.
+    pub(crate) async fn keep(self: Arc<Self>) {
+        let mut last_failure = String::new();
+        while !self.closing.load(Ordering::Acquire) {
+            let pause = match self.ready() {
+                Some(ready) => {
+                    self.look(&ready).await;
+                    LOOK
+                }
+                None => {
+                    match self.recover().await {
+                        Ok(()) => last_failure.clear(),
+                        Err(error) => {
+                            let text = error.to_string();
+                            if text != last_failure {
+                                tracing::warn!(
+                                    place = self.dialer.place(),
+                                    error = text,
+                                    "Redis is away"
+                                );
+                                last_failure = text;
+                            }
+                            self.settle_old_debts().await;
+                        }
+                    }
+                    TRY
+                }
+            };
+            // Woken, it still leaves others a moment: a Redis that fails at once must not be tried
+            // without end.
+            let woken = tokio::time::timeout(pause, self.wake.notified()).await;
+            if woken.is_ok() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+
+    /// Finds out whether Redis still answers and its epoch is still in force.
+    async fn look(&self, ready: &Arc<Ready>) {
+        let ping = ready
+            .link
+            .everywhere(redis::cmd("PING"), Everywhere::AllSucceed);
+        if let Err(error) = ping.await {
+            self.give_up(ready, &error);
+            return;
+        }
+        // A database that does not answer now has begun no epoch by anybody's hand either.
+        if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
+            && epoch != ready.epoch
+        {
+            self.retire(ready);
+        }
+    }
+
+    /// Connects, and makes Redis fit to be trusted.
+    pub(crate) async fn recover(&self) -> Result<(), Unfit> {
+        let link = self.dialer.connect().await?;
+        let mut epoch = self.beneath.copy_epoch(self.candidate()).await?;
+        for _ in 0..5 {
+            let calls = Calls::new(Names::new(epoch.installation, epoch.number));
+            let distrusted = self.lock().is_distrusted();
+            if distrusted || !knows(&link, &calls).await? {
+                epoch = self.next_epoch(epoch).await?;
+                let calls = Calls::new(Names::new(epoch.installation, epoch.number));
+                for teach in calls.scripts.teach() {
+                    link.everywhere(teach, Everywhere::AllSucceed).await?;
+                }
+                continue;
+            }
+            probe(&link, &calls).await?;
+            let debts = self.lock().debts.take();
+            if let Err(error) = self.pay(&link, &calls, &debts).await {
+                self.lock().owe(debts);
+                return Err(error.into());
+            }
+            let ready = Ready {
+                link: link.clone(),
+                calls,
+                epoch,
+            };
+            if let Some(rest) = self.trust(ready) {
+                tracing::info!(
+                    place = self.dialer.place(),
+                    epoch = epoch.number,
+                    "Redis is trusted"
+                );
+                self.tell(rest).await;
+                return Ok(());
+            }
+        }
+        Err(Unfit::Unsettled)
+    }
+
+    /// Pays what has been owed for long with a new epoch.
+    async fn settle_old_debts(&self) {
+        let due = {
+            let away = self.lock();
+            away.debts
+                .urgent_for()
+                .is_some_and(|owed| owed >= LONGEST_DEBT)
+        };
+        if due {
+            self.pay_with_an_epoch().await;
+        }
+    }
+
+    /// Makes everything in Redis worthless for everybody. Where the database cannot be asked to, Redis
+    /// is not trusted here until it can.
+    pub(crate) async fn pay_with_an_epoch(&self) {
+        let current = self.ready();
+        let begun = async {
+            let epoch = match &current {
+                // That of others who do the same for the same reason, so that one epoch is enough.
+                Some(ready) => ready.epoch,
+                None => self.beneath.copy_epoch(self.candidate()).await?,
+            };
+            self.next_epoch(epoch).await
+        };
+        match (begun.await, current) {
+            (Ok(_), Some(ready)) => self.retire(&ready),
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                tracing::warn!(%error, "no new epoch of the sessions in Redis could be begun");
+                self.distrust("what ended could not be told");
+            }
+        }
+    }
+
+    /// Writes what is held back, again and again, until the store is closed.
+    pub(crate) async fn write_behind(self: Arc<Self>) {
+        let mut failing = false;
+        while !self.closing.load(Ordering::Acquire) {
+            let pause = tokio::time::sleep(self.settings.write_every);
+            tokio::select! {
+                () = pause => {}
+                () = self.closed.notified() => {}
+            }
+            let written = self.pending.flush(&*self.beneath).await;
+            if let Err(error) = &written
+                && !failing
+            {
+                tracing::warn!(%error, "rotations are held back; the database does not take them");
+            }
+            failing = written.is_err();
+        }
+    }
+
+    /// What this installation is called if it has no name yet.
+    fn candidate(&self) -> Uuid {
+        let token = self.token();
+        uuid::Builder::from_random_bytes(token).into_uuid()
+    }
+}
+
+/// Whether every server knows the scripts of the epoch.
+async fn knows(link: &Link, calls: &Calls) -> Result<bool, RedisError> {
+    let answer = link
+        .everywhere(calls.scripts.known(), Everywhere::AllAgree)
+        .await?;
+    let Value::Array(answers) = answer else {
+        return Ok(false);
+    };
+    Ok(!answers.is_empty() && answers.iter().all(|one| *one == Value::Int(1)))
+}
+
+/// Finds out whether writing works. On a Cluster, on one of its servers.
+async fn probe(link: &Link, calls: &Calls) -> Result<(), RedisError> {
+    let mut set = redis::cmd("SET");
+    set.arg(calls.names.probe()).arg(1).arg("PX").arg(60_000);
+    link.query(&set).await
+}

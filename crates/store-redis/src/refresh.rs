@@ -1,0 +1,204 @@
+//! Refreshing in Redis, and in the database where Redis cannot tell.
+
+use countersign_domain::refresh_token::Presented;
+use countersign_domain::rotation::{Dead, RotationPolicy, SessionState};
+use countersign_store::{
+    Act, Grant, RefreshOutcome, Refreshed, Rotation, Session, StoreError, User,
+};
+
+use crate::debts::Debt;
+use crate::entry::{Answer, Entry, Facts, Token};
+use crate::instance::Core;
+use crate::pending::Room;
+
+/// A key changes hands under a refresh only where others fill it or end the session at the same
+/// moment; after a few times the database decides.
+const TRIES: u32 = 4;
+
+/// One refresh.
+pub(crate) struct Refresh<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) presented: Presented,
+    pub(crate) policy: &'a RotationPolicy,
+    pub(crate) act: &'a Act,
+}
+
+impl Refresh<'_> {
+    pub(crate) async fn run(&self) -> Result<RefreshOutcome, StoreError> {
+        let mut filling: Option<(Token, Entry)> = None;
+        for _ in 0..TRIES {
+            let Some(ready) = self.core.ready() else {
+                return self.without_redis().await;
+            };
+            // Before anything is consumed: what is acknowledged must find room to wait in.
+            let Some(room) = self.core.pending.reserve(self.presented.session) else {
+                let text = "too many rotations wait for the database";
+                return Err(StoreError::Unavailable(text.to_owned()));
+            };
+            let (presented, now) = (self.presented, self.act.now);
+            // A new token each time: under one that was used before, somebody may hold what was true then.
+            let new = self.core.token();
+            let call = ready
+                .calls
+                .refresh(presented, self.policy, now, &new, filling.as_ref());
+            let Some(bytes) = self.core.ask::<Vec<u8>>(&ready, "refresh", &call).await else {
+                return self.without_redis().await;
+            };
+            match Answer::read(&bytes) {
+                Some(Answer::Rotated { entry, adopted }) => {
+                    return Ok(self.granted(room, entry, true, adopted));
+                }
+                Some(Answer::Repeated(entry)) => {
+                    return Ok(self.granted(room, entry, false, false));
+                }
+                Some(Answer::LooksReused(entry)) => return self.looks_reused(&entry.state).await,
+                Some(Answer::LooksExpired) => return self.in_database("expired").await,
+                Some(Answer::Gone) => return self.in_database("ended").await,
+                Some(Answer::Miss { token, kept }) => {
+                    drop(room);
+                    match self.read(kept).await? {
+                        Some(entry) => filling = Some((token, entry)),
+                        None => return self.in_database("ended").await,
+                    }
+                }
+                None => {
+                    self.core.distrust("a session in Redis cannot be read");
+                    return self.without_redis().await;
+                }
+            }
+        }
+        self.in_database("contended").await
+    }
+
+    /// Answers with what Redis says, and has the database learn it.
+    fn granted(
+        &self,
+        room: Room<'_>,
+        entry: Entry,
+        rotated: bool,
+        adopted: bool,
+    ) -> RefreshOutcome {
+        let session = self.presented.session;
+        let Entry { state, facts } = entry;
+        // Also for a repetition: whoever rotated may have gone away before it was noted.
+        let rotation = Rotation {
+            session,
+            generation: state.generation,
+            rotated_at: state.rotated_at,
+            idle_expires_at: state.idle_expires_at,
+        };
+        self.core.pending.note(rotation, room);
+        RefreshOutcome::Refreshed(Box::new(Refreshed {
+            grant: Grant {
+                session,
+                user: facts.user,
+                state,
+                amr: facts.amr,
+                auth_time: facts.auth_time,
+                roles: facts.roles,
+            },
+            rotated,
+            adopted,
+        }))
+    }
+
+    /// Reads what Redis does not know, after the key was leased: from now on, whatever ends the session
+    /// or changes its roles takes the lease away. `None`: the session is over.
+    async fn read(&self, kept: bool) -> Result<Option<Entry>, StoreError> {
+        self.core
+            .figures
+            .to_database(if kept { "stale" } else { "missing" });
+        if !kept {
+            // Somebody may hold back a rotation that was acknowledged before Redis lost it.
+            self.flush().await?;
+            tokio::time::sleep(self.core.settings.others_write_within).await;
+        }
+        let read = self
+            .core
+            .beneath
+            .session_with_user(self.presented.session)
+            .await?;
+        Ok(read
+            .filter(|(session, _)| session.state.ended.is_none())
+            .map(|(session, user)| entry_of(&session, &user)))
+    }
+
+    /// Redis says that an old token is used again. But a rotation whose answer got lost on the way to the
+    /// client, in an outage, was never acknowledged, and its retry is no theft: only what the database knows was acknowledged.
+    async fn looks_reused(&self, state: &SessionState) -> Result<RefreshOutcome, StoreError> {
+        if state.generation.saturating_sub(self.presented.generation) > 1 {
+            // The one in between was presented by somebody, so it had arrived.
+            let rotation = Rotation {
+                session: self.presented.session,
+                generation: state.generation,
+                rotated_at: state.rotated_at,
+                idle_expires_at: state.idle_expires_at,
+            };
+            self.core.beneath.note_rotations(&[rotation]).await?;
+        } else {
+            self.flush().await?;
+            tokio::time::sleep(self.core.settings.others_write_within).await;
+        }
+        self.in_database("reuse").await
+    }
+
+    /// Redis cannot be asked. The database is behind by what is held back, for a moment.
+    async fn without_redis(&self) -> Result<RefreshOutcome, StoreError> {
+        self.flush().await?;
+        self.core.wait_for_others().await;
+        self.in_database("away").await
+    }
+
+    /// Lets the database decide, and tells Redis.
+    async fn in_database(&self, why: &'static str) -> Result<RefreshOutcome, StoreError> {
+        self.core.figures.to_database(why);
+        let beneath = &self.core.beneath;
+        let outcome = beneath
+            .refresh(self.presented, self.policy, self.act)
+            .await?;
+        let session = self.presented.session;
+        match &outcome {
+            RefreshOutcome::Refreshed(refreshed) => {
+                let state = refreshed.grant.state;
+                self.core.tell(vec![(session, Debt::Raise(state))]).await;
+            }
+            RefreshOutcome::Reused { announcements, .. } => {
+                self.core.settle(announcements, false).await;
+            }
+            RefreshOutcome::Dead {
+                dead: Dead::Ended(_),
+                ..
+            }
+            | RefreshOutcome::Unknown => {
+                // Only to spare the next one the way here. An instance without Redis need not care.
+                if self.core.ready().is_some() {
+                    self.core.tell(vec![(session, Debt::Bury)]).await;
+                }
+            }
+            RefreshOutcome::Dead {
+                dead: Dead::Expired,
+                ..
+            } => {}
+        }
+        Ok(outcome)
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        let core = self.core;
+        core.pending
+            .flush_one(self.presented.session, &*core.beneath)
+            .await
+    }
+}
+
+pub(crate) fn entry_of(session: &Session, user: &User) -> Entry {
+    Entry {
+        state: session.state,
+        facts: Facts {
+            user: session.user_id,
+            auth_time: session.auth_time,
+            amr: session.amr.clone(),
+            roles: user.roles.clone(),
+        },
+    }
+}

@@ -1,0 +1,9 @@
+-- locks: all writers while it runs; the table is new
+
+-- Which copy of the sessions in Redis is in use: its keys carry the number. One row, made by the first instance with
+-- Redis. Raising the number makes everything worthless that was copied before.
+CREATE TABLE session_copies (
+    id INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    installation BLOB NOT NULL,
+    epoch INTEGER NOT NULL CHECK (epoch > 0)
+) STRICT;
