@@ -11,9 +11,9 @@ use countersign_http::{
     CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
     operator_router, public_router,
 };
-use countersign_store_sql::SqlStore;
 use countersign_store::Store;
 use countersign_store_redis::RedisStore;
+use countersign_store_sql::SqlStore;
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
