@@ -13,7 +13,11 @@ on_each_backend!(
 );
 
 async fn with_operator(backend: Backend) -> (Server, Api) {
-    let setup = Setup::new(backend).set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0");
+    let redis = std::env::var("COUNTERSIGN_TEST_REDIS")
+        .expect("COUNTERSIGN_TEST_REDIS names no Redis: run the tests with `scripts/test`");
+    let setup = Setup::new(backend)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .set("REDIS_URL", redis);
     let server = setup.start().await;
     let operator = server.operator();
     (server, operator)
