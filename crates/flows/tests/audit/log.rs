@@ -36,39 +36,39 @@ pub(crate) fn at(second: u64) -> Timestamp {
 
 /// The log of an installation, with the server that it belongs to.
 pub(crate) struct Log {
-    pub flows: Flows,
-    pub store: SqlStore,
-    pub ink: Arc<Ink>,
-    pub raw: Raw,
+    pub(crate) flows: Flows,
+    pub(crate) store: SqlStore,
+    pub(crate) ink: Arc<Ink>,
+    pub(crate) raw: Raw,
     fresh: Fresh,
     /// The events that have their places, in order.
-    pub sealed: Vec<Sealed>,
+    pub(crate) sealed: Vec<Sealed>,
     /// Those that have none yet.
-    pub waiting: Vec<EventId>,
+    pub(crate) waiting: Vec<EventId>,
     /// Every head that there has been, in order; the last one is in force.
-    pub heads: Vec<Mark>,
+    pub(crate) heads: Vec<Mark>,
     /// Every cut that there has been; the last one is in force.
-    pub cuts: Vec<Mark>,
-    pub checkpoints: Vec<Mark>,
+    pub(crate) cuts: Vec<Mark>,
+    pub(crate) checkpoints: Vec<Mark>,
     /// A user who was not erased.
-    pub user: UserId,
+    pub(crate) user: UserId,
 }
 
 /// The shape of a log.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
     /// How many events each batch gives their places.
-    pub batches: Vec<u64>,
+    pub(crate) batches: Vec<u64>,
     /// After which batches there is a checkpoint.
-    pub checkpoints: Vec<usize>,
+    pub(crate) checkpoints: Vec<usize>,
     /// How many events are cut off at a time.
-    pub cuts: Vec<u64>,
+    pub(crate) cuts: Vec<u64>,
     /// How many events wait for their places.
-    pub waiting: u64,
+    pub(crate) waiting: u64,
 }
 
 impl Log {
-    pub async fn build(fresh: Fresh, shape: &Shape) -> Self {
+    pub(crate) async fn build(fresh: Fresh, shape: &Shape) -> Self {
         let store = fresh.connect().await;
         store.migrate().await.unwrap();
         let flows = open(&store, 1).await;
@@ -123,7 +123,7 @@ impl Log {
     }
 
     /// One more instance over the database.
-    pub async fn another(&self) -> Flows {
+    pub(crate) async fn another(&self) -> Flows {
         open(&self.fresh.connect().await, 2).await
     }
 
@@ -135,9 +135,9 @@ impl Log {
             1 => Some(erased),
             _ => None,
         };
-        draft.session = (n % 2 == 0).then(|| SessionId::new([9; 16]));
-        draft.reason = (n % 4 != 0).then_some("invalid_credentials");
-        if n % 5 == 0 {
+        draft.session = n.is_multiple_of(2).then(|| SessionId::new([9; 16]));
+        draft.reason = (!n.is_multiple_of(4)).then_some("invalid_credentials");
+        if n.is_multiple_of(5) {
             draft.personal = Personal::default();
         }
         self.store.append_events(&[draft], &self.ink).await.unwrap();
@@ -194,16 +194,16 @@ impl Log {
         self.cuts.push(cut);
     }
 
-    pub fn mark(&self, kind: MarkKind, position: u64, hash: Hash) -> Mark {
+    pub(crate) fn mark(&self, kind: MarkKind, position: u64, hash: Hash) -> Mark {
         self.ink.mark(kind, position, hash, at(1000))
     }
 
-    pub fn head(&self) -> &Mark {
+    pub(crate) fn head(&self) -> &Mark {
         self.heads.last().unwrap()
     }
 
     /// The position behind which the log begins.
-    pub fn begin(&self) -> u64 {
+    pub(crate) fn begin(&self) -> u64 {
         self.cuts.last().map_or(0, |cut| cut.position)
     }
 }
@@ -312,7 +312,7 @@ impl Raw {
     }
 
     /// Runs statements, all or none.
-    pub async fn run(&mut self, sql: &str) {
+    pub(crate) async fn run(&mut self, sql: &str) {
         let all = format!("BEGIN; {sql}; COMMIT;");
         let statements = sqlx::raw_sql(AssertSqlSafe(all));
         let outcome = match self {
@@ -323,7 +323,7 @@ impl Raw {
     }
 
     /// How bytes are written in a statement.
-    pub fn bytes(&self, bytes: &[u8]) -> String {
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> String {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         match self {
             Self::Sqlite(_) => format!("x'{hex}'"),
@@ -332,7 +332,7 @@ impl Raw {
     }
 
     /// How an id is written in a statement.
-    pub fn id(&self, id: uuid::Uuid) -> String {
+    pub(crate) fn id(&self, id: uuid::Uuid) -> String {
         match self {
             Self::Sqlite(_) => self.bytes(id.as_bytes()),
             Self::Postgres(_) => format!("'{id}'::uuid"),
@@ -340,7 +340,7 @@ impl Raw {
     }
 
     /// How a moment is written in a statement.
-    pub fn time(&self, at: Timestamp) -> String {
+    pub(crate) fn time(&self, at: Timestamp) -> String {
         match self {
             Self::Sqlite(_) => at.as_microsecond().to_string(),
             Self::Postgres(_) => format!("'{at}'::timestamptz"),
@@ -357,7 +357,7 @@ impl Raw {
     }
 
     /// Puts everything back as it was.
-    pub async fn restore(&mut self) {
+    pub(crate) async fn restore(&mut self) {
         self.run(
             "DELETE FROM audit_events; INSERT INTO audit_events SELECT * FROM saved_events;
              DELETE FROM audit_marks; INSERT INTO audit_marks SELECT * FROM saved_marks;
