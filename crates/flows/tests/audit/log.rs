@@ -135,9 +135,9 @@ impl Log {
             1 => Some(erased),
             _ => None,
         };
-        draft.session = (n % 2 == 0).then(|| SessionId::new([9; 16]));
-        draft.reason = (n % 4 != 0).then_some("invalid_credentials");
-        if n % 5 == 0 {
+        draft.session = n.is_multiple_of(2).then(|| SessionId::new([9; 16]));
+        draft.reason = (!n.is_multiple_of(4)).then_some("invalid_credentials");
+        if n.is_multiple_of(5) {
             draft.personal = Personal::default();
         }
         self.store.append_events(&[draft], &self.ink).await.unwrap();

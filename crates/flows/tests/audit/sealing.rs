@@ -110,7 +110,7 @@ async fn a_foreign_event_stays_outside() {
     let before = log.head().position;
     let foreign = draft(100);
     log.store
-        .append_events(&[foreign.clone()], &ink(8))
+        .append_events(std::slice::from_ref(&foreign), &ink(8))
         .await
         .unwrap();
     append(&log, 101..104).await;

@@ -474,7 +474,7 @@ pub async fn events_of_an_erased_user_lose_their_personal_part<S: Store>(a: Arc<
     let (erased, kept) = (user(&*a).await, user(&*a).await);
     let own = open(&*a, erased.id, at(1)).await;
     let before = about(erased.id, 2);
-    append(&*a, &[before.clone()]).await;
+    append(&*a, std::slice::from_ref(&before)).await;
     assert!(personal(&event(&*b, before.id).await).is_some());
 
     let mut deleting = by(own.id, 3);
@@ -797,7 +797,7 @@ pub async fn events_wait_for_their_place_oldest_first<S: Store>(a: Arc<S>, b: Ar
     assert_eq!(event(&*b, waiting[2]).await.position, None);
     // What comes late stands where it was found, whatever its time.
     let late = draft(0);
-    append(&*a, &[late.clone()]).await;
+    append(&*a, std::slice::from_ref(&late)).await;
     seal(&*b, 10).await;
     let order: Vec<_> = chain_of(&*a).await.iter().map(|one| one.row.id).collect();
     assert_eq!(order, [waiting[0], waiting[1], late.id, waiting[2]]);

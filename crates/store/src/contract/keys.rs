@@ -161,7 +161,7 @@ pub async fn emergency_ends_every_session_from_before<S: Store>(a: Arc<S>, b: Ar
         assert_eq!(logout(&*a, session.id, at(33)).await, []);
     }
     let live = a.live_sessions(one.id, None, 200, at(32)).await.unwrap();
-    assert_eq!(live, [after.clone()]);
+    assert_eq!(live, std::slice::from_ref(&after));
     refreshed(&*b, after.id, 0, at(33)).await;
 }
 
