@@ -587,7 +587,7 @@ pub async fn events_are_found_by_what_they_are_about<S: Store>(a: Arc<S>, b: Arc
         draft(14),
     ];
     drafts[1].session = Some(session);
-    drafts[1].kind = Kind::TokenRefreshed;
+    drafts[1].kind = Kind::SessionExpired;
     drafts[2].session = Some(session_id());
     drafts[3].personal.ip = Some("2001:db8::1".parse().unwrap());
     drafts[4].personal = Personal::default();
@@ -619,7 +619,7 @@ pub async fn events_are_found_by_what_they_are_about<S: Store>(a: Arc<S>, b: Arc
     };
     assert_eq!(found(query).await, [of(1)]);
     let query = EventQuery {
-        kind: Some(Kind::TokenRefreshed),
+        kind: Some(Kind::SessionExpired),
         ..none()
     };
     assert_eq!(found(query).await, [of(1)]);
@@ -643,7 +643,7 @@ pub async fn events_are_found_by_what_they_are_about<S: Store>(a: Arc<S>, b: Arc
     let query = EventQuery {
         user: Some(ada.id),
         session: Some(session),
-        kind: Some(Kind::TokenRefreshed),
+        kind: Some(Kind::SessionExpired),
         address: tag("192.0.2.7"),
         from: Some(at(11)),
         to: Some(at(12)),
