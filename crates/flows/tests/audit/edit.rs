@@ -170,8 +170,12 @@ pub(crate) fn plan(log: &Log, edit: &Edit) -> Option<(String, Fault)> {
         Edit::ChangeWaiting(column, index) => {
             let waiting = (!log.waiting.is_empty()).then(|| index.get(&log.waiting))?;
             let row = waiting_row(*waiting);
-            // What is not under the MAC is looked at once it has its place.
-            if matches!(column, Column::Address | Column::NoAddress | Column::Hash) {
+            // What is not under the MAC is looked at once it has its place. That of an erased user has no personal part
+            // to take away.
+            if matches!(
+                column,
+                Column::Address | Column::NoAddress | Column::Hash | Column::NoPersonal
+            ) {
                 return None;
             }
             let set = set(log, *column, &row, None)?;
