@@ -11,6 +11,9 @@ use crate::failure::Failure;
 use crate::output;
 use crate::settings::Settings;
 
+/// How much of an event's details a table shows, in characters.
+const DETAILS: usize = 120;
+
 /// Events that are read at a time.
 const PAGE: u32 = 500;
 
@@ -91,12 +94,22 @@ pub(super) fn table(output: &mut Output<'_>, events: &[Event]) -> Result<(), Fai
                 None if event.erased => "(erased)".to_owned(),
                 None => "-".to_owned(),
             },
-            event.row.details.clone(),
+            shortened(&event.row.details),
         ]
     };
     let rows: Vec<Vec<String>> = events.iter().map(row).collect();
     let headings = ["time", "event", "by", "user", "session", "ip", "details"];
     Ok(output::table(output.out, &headings, &rows)?)
+}
+
+/// Details that a line has room for; `--json` and `audit export` show them whole.
+fn shortened(details: &str) -> String {
+    let mut rest = details.chars();
+    let start: String = rest.by_ref().take(DETAILS).collect();
+    match rest.next() {
+        Some(_) => format!("{start}…"),
+        None => start,
+    }
 }
 
 async fn export(flows: &Flows, after: u64, output: &mut Output<'_>) -> Result<(), Failure> {
