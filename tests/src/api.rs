@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// A client of one server. Clones share their connections.
@@ -28,11 +28,16 @@ pub struct Tokens {
     pub refresh: String,
 }
 
+/// Goes straight to loopback without TLS: reading the system's certificates for each client would take longer
+/// than many a test.
+fn bare_client() -> ClientBuilder {
+    Client::builder().no_proxy().tls_certs_only([])
+}
+
 impl Api {
     pub fn new(base: &str) -> Api {
-        let http = Client::builder()
+        let http = bare_client()
             .timeout(Duration::from_secs(30))
-            .no_proxy()
             .build()
             .expect("client");
         Api {
@@ -43,10 +48,9 @@ impl Api {
 
     /// A client with another address of this machine, in `127.0.0.0/8`.
     pub fn from_address(base: &str, address: Ipv4Addr) -> Api {
-        let http = Client::builder()
+        let http = bare_client()
             .local_address(IpAddr::from(address))
             .timeout(Duration::from_secs(30))
-            .no_proxy()
             .build()
             .expect("client");
         Api {
@@ -57,9 +61,8 @@ impl Api {
 
     /// A client that opens a connection of its own, and begins with HTTP/2 without asking.
     pub fn h2c(base: &str) -> Api {
-        let http = Client::builder()
+        let http = bare_client()
             .http2_prior_knowledge()
-            .no_proxy()
             .build()
             .expect("client");
         Api {

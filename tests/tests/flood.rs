@@ -97,7 +97,8 @@ async fn ten_times_what_can_be_hashed_from_many_addresses(backend: Backend) {
     let api = server.api();
     let session = api.new_session("ada@example.com", PASSWORD).await;
     let each = measured(&server).await;
-    let pause = each / 20;
+    // Two workers hash four at once each.
+    let pause = each / 80;
     let (began, until) = (Instant::now(), Instant::now() + FLOOD);
 
     let base = server.base().to_owned();
@@ -132,7 +133,11 @@ async fn ten_times_what_can_be_hashed_from_many_addresses(backend: Backend) {
     for (_, answer) in &refused {
         answer.expect_problem(503, "overloaded");
         let retry: u64 = answer.header("retry-after").parse().expect("seconds");
-        assert!((1..=4).contains(&retry), "{retry}");
+        // Two seconds of waiting and the hashes under way, which on a busy machine take long.
+        assert!(
+            (1..=4 + 4 * each.as_secs().max(1)).contains(&retry),
+            "{retry}"
+        );
     }
     println!(
         "one hash takes {each:?}; {offered} sign-ins offered in {FLOOD:?} from {ADDRESSES} addresses"
