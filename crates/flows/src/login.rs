@@ -109,18 +109,17 @@ impl Flows {
                     .map_err(Fault::from)?,
                 Err(_) => None,
             };
-            let user = credentials.as_ref().map(|credentials| credentials.user.id);
-            about = user;
+            about = credentials.as_ref().map(|credentials| credentials.user.id);
             let Some(proven) = self
                 .prove_password(&login.password, caller.block(), credentials)
                 .await?
             else {
-                self.record_failed(user, "invalid_credentials", caller)
+                self.record_failed(about, "invalid_credentials", caller)
                     .await?;
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {
-                self.record_failed(user, "account_disabled", caller).await?;
+                self.record_failed(about, "account_disabled", caller).await?;
                 return Err(LoginError::AccountDisabled);
             }
             if let Some(signed_in) = self.open_session(login, proven, device, caller).await? {

@@ -47,7 +47,7 @@ pub use users::{
 };
 
 /// A store that could not do its work. Neither text is for clients: both may name tables or hosts.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, is too slow, or refuses writes. Nothing was acknowledged;
     /// trying again later is safe.

@@ -130,7 +130,7 @@ impl Writer {
             let stored = self.store_backlog().await;
             pause = if stored.is_ok() { LAG } else { AGAIN };
             for tell in flushed {
-                let _ = tell.send(stored.as_ref().copied().map_err(same));
+                let _ = tell.send(stored.clone());
             }
         }
     }
@@ -149,7 +149,7 @@ impl Writer {
         for (draft, tell) in batch.into_iter().zip(told) {
             let outcome = match &together {
                 Err(_) if !alone => self.store.append_events(&[draft], &self.ink).await,
-                outcome => outcome.as_ref().copied().map_err(same),
+                outcome => outcome.clone(),
             };
             // Whoever asked may have gone.
             let _ = tell.send(outcome);
@@ -207,11 +207,4 @@ impl Writer {
 
 fn full() -> StoreError {
     StoreError::Unavailable("too many audit events wait to be written".to_owned())
-}
-
-fn same(error: &StoreError) -> StoreError {
-    match error {
-        StoreError::Unavailable(reason) => StoreError::Unavailable(reason.clone()),
-        StoreError::Corrupt(reason) => StoreError::Corrupt(reason.clone()),
-    }
 }

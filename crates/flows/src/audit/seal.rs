@@ -38,7 +38,7 @@ impl Flows {
                 .map_or(0, |row| self.clock.now().duration_since(row.at).as_millis());
             self.audit_lag
                 .store(u64::try_from(oldest).unwrap_or(0), Ordering::Relaxed);
-            let late = oldest > i128::from(LATE.as_millis() as u64);
+            let late = oldest > LATE.as_millis();
             if rows.is_empty() || !(late || self.has_audit_lease().await?) {
                 return Ok(sealed);
             }
