@@ -119,7 +119,8 @@ impl Flows {
                 return Err(LoginError::InvalidCredentials);
             };
             if proven.credentials.user.disabled_at.is_some() {
-                self.record_failed(about, "account_disabled", caller).await?;
+                self.record_failed(about, "account_disabled", caller)
+                    .await?;
                 return Err(LoginError::AccountDisabled);
             }
             if let Some(signed_in) = self.open_session(login, proven, device, caller).await? {
