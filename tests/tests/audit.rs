@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use countersign_tests::random::unique;
-use countersign_tests::{Answer, Api, Backend, Random, Server, on_each_backend};
+use countersign_tests::{Answer, Api, Backend, Random, Server, on_each_backend, within_a_second};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -22,7 +22,8 @@ on_each_backend!(
     acknowledged_events_survive_kill_9,
     stopping_writes_what_waits,
     nothing_of_an_erased_user_is_left,
-    tampering_is_found
+    tampering_is_found,
+    a_refused_token_leads_to_its_story
 );
 
 /// What a client was told, by the id of its request: the kind of event that must be in the log.
@@ -397,4 +398,63 @@ async fn tampering_is_found(backend: Backend) {
     verify(None).expect(0);
     let outcome = verify(Some(&anchor));
     assert_eq!(outcome.code, Some(1), "{outcome:?}");
+}
+
+/// Whoever was signed out gives support what the refusal said.
+async fn a_refused_token_leads_to_its_story(backend: Backend) {
+    let server = Server::start(backend).await;
+    let api = server.api();
+    let (email, password) = (format!("{}@example.com", unique()), unique());
+    let acting = api.new_session(&email, &password).await;
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        others.push(api.login(&email, &password).await.tokens());
+    }
+    let refused = async |access: &str| {
+        let answer = api.me(access).await.expect_problem(401, "session_revoked");
+        let id = |name: &str| answer[name].as_str().unwrap().to_owned();
+        (id("session_id"), id("event_id"))
+    };
+    let kinds = |id: &str| {
+        let story = server.cli(&["session", "explain", id, "--json"]).json();
+        let events = story["events"].as_array().unwrap().clone();
+        let kind = |event: Value| event["kind"].as_str().unwrap().to_owned();
+        (
+            story["session"].as_str().unwrap().to_owned(),
+            events.into_iter().map(kind).collect::<Vec<_>>(),
+        )
+    };
+
+    // One ended by another: its own story, not that of the session that acted.
+    let victim = others.pop().unwrap();
+    let list = api.with_token(Method::GET, "/auth/sessions", &victim.access, Value::Null);
+    let list = list.await.expect(200);
+    let items = list["items"].as_array().unwrap();
+    let id = items.iter().find(|item| item["current"] == true).unwrap()["id"].as_str();
+    let id = id.unwrap().to_owned();
+    let path = format!("/auth/sessions/{id}");
+    api.with_token(Method::DELETE, &path, &acting.access, Value::Null)
+        .await
+        .expect(204);
+    let (session, event) = refused(&victim.access).await;
+    assert_eq!(session, id);
+    for asked in [&session, &event] {
+        let (of, kinds) = kinds(asked);
+        assert_eq!(of, id);
+        assert_eq!(kinds, ["login.succeeded", "session.revoked"]);
+    }
+
+    // Several at once: the event says which, and the session's id tells the story.
+    server.cli(&["user", "disable", &email]).expect(0);
+    let other = others.pop().unwrap();
+    within_a_second("the end", async || {
+        api.me(&other.access).await.status == 401
+    })
+    .await;
+    let (session, event) = refused(&other.access).await;
+    assert_eq!(kinds(&session).1, ["login.succeeded", "user.disabled"]);
+    let several = server.cli(&["session", "explain", &event]).expect(1);
+    assert!(several.stderr.contains("user.disabled") && several.stderr.contains(&session));
+    let nothing = "00000000-0000-4000-8000-000000000000";
+    server.cli(&["session", "explain", nothing]).expect(1);
 }

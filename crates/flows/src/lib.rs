@@ -47,7 +47,7 @@ use jiff::{SignedDuration, Timestamp};
 use quick_cache::sync::Cache;
 
 pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
-pub use audit::{Event, EventFilter, Explained, Trace, Verified, VerifyError};
+pub use audit::{Event, EventFilter, Explained, Explanation, Trace, Verified, VerifyError};
 pub use caller::Caller;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};

@@ -42,7 +42,7 @@ pub enum Command {
     /// Create, find, change and remove users
     #[command(subcommand)]
     User(UserCommand),
-    /// List and end sessions
+    /// List, explain and end sessions
     #[command(subcommand)]
     Session(SessionCommand),
     /// List and rotate signing keys

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 pub use checks::{Verified, VerifyError};
 pub use list::{Event, EventFilter};
 pub(crate) use recorder::Recorder;
-pub use trace::{Explained, Trace};
+pub use trace::{Explained, Explanation, Trace};
 
 use crate::fault::Fault;
 use crate::{Caller, Flows, random};

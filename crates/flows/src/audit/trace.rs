@@ -1,4 +1,4 @@
-use countersign_domain::audit::{By, Kind};
+use countersign_domain::audit::{By, Kind, Row};
 use countersign_domain::{EventId, SessionId, UserId};
 use countersign_store::{EventQuery, Session, StoredEvent};
 use uuid::Uuid;
@@ -35,6 +35,17 @@ pub struct Explained {
     pub expired: bool,
     /// What happened to it, oldest first.
     pub events: Vec<Event>,
+}
+
+/// What is known of an id: a session's, or an event's.
+#[derive(Clone, Debug)]
+pub enum Explanation {
+    /// The story of the session that it is, or is about.
+    Session(Box<Explained>),
+    /// It is an event of this kind that is not about one session alone; these are the ones that it ended by name.
+    NotOne(String, Vec<SessionId>),
+    /// Neither a session nor an event.
+    Unknown,
 }
 
 impl Flows {
@@ -88,21 +99,20 @@ impl Flows {
         id
     }
 
-    /// Tells the story of a session, by its id or by the id of an event of it. `None`: neither is known.
-    pub async fn explain_session(&self, id: Uuid) -> Result<Option<Explained>, Fault> {
-        if self.store.session(SessionId(id)).await?.is_some() {
-            return self.timeline(SessionId(id)).await.map(Some);
-        }
+    /// Tells the story of a session, by its id or by the id of an event that is about it alone.
+    pub async fn explain_session(&self, id: Uuid) -> Result<Explanation, Fault> {
         let session = match self.store.event(EventId(id)).await? {
-            Some(event) => event.row.session,
-            None => Some(SessionId(id)),
-        };
-        let Some(session) = session else {
-            return Ok(None);
+            None => SessionId(id),
+            Some(event) => match about(&event.row).as_slice() {
+                [session] => *session,
+                several => return Ok(Explanation::NotOne(event.row.kind, several.to_vec())),
+            },
         };
         let explained = self.timeline(session).await?;
-        let known = explained.session.is_some() || !explained.events.is_empty();
-        Ok(known.then_some(explained))
+        match explained.session.is_some() || !explained.events.is_empty() {
+            true => Ok(Explanation::Session(Box::new(explained))),
+            false => Ok(Explanation::Unknown),
+        }
     }
 
     async fn timeline(&self, id: SessionId) -> Result<Explained, Fault> {
@@ -151,12 +161,25 @@ impl Flows {
     }
 }
 
+/// The sessions that an event is about, for whoever holds a token that was answered with it. Where it ended any, those: the
+/// session that acted has another story. A sign-in is about the one that it opened, too.
+fn about(row: &Row) -> Vec<SessionId> {
+    let mut sessions = ended(&row.details);
+    if sessions.is_empty() || row.kind == Kind::LoginSucceeded.as_str() {
+        sessions.extend(row.session);
+    }
+    sessions
+}
+
 /// Whether the details of an event name the session among those that it ended.
 fn names(details: &str, session: SessionId) -> bool {
-    let details: Option<serde_json::Value> = serde_json::from_str(details).ok();
-    let ended = details
-        .as_ref()
-        .and_then(|details| details.get("ended")?.as_array());
-    let session = session.to_string();
-    ended.is_some_and(|ended| ended.iter().any(|id| id.as_str() == Some(session.as_str())))
+    ended(details).contains(&session)
+}
+
+/// The sessions that an event ended, as its details name them.
+fn ended(details: &str) -> Vec<SessionId> {
+    let details: serde_json::Value = serde_json::from_str(details).unwrap_or_default();
+    let ended = details.get("ended").and_then(|ended| ended.as_array());
+    let ids = ended.into_iter().flatten().filter_map(|id| id.as_str());
+    ids.filter_map(|id| id.parse().ok()).collect()
 }

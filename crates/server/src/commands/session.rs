@@ -1,7 +1,7 @@
 //! `countersign session …`.
 
 use countersign_domain::SessionId;
-use countersign_flows::{Explained, SessionError};
+use countersign_flows::{Explained, Explanation, SessionError};
 use countersign_store::Session;
 use serde_json::{Value, json};
 
@@ -30,8 +30,9 @@ pub(super) async fn run(
             Ok(())
         }
         SessionCommand::Explain { id } => match flows.explain_session(id).await? {
-            Some(explained) => explain(output, &explained),
-            None => Err(Failure::new(
+            Explanation::Session(explained) => explain(output, &explained),
+            Explanation::NotOne(kind, sessions) => Err(not_one(&kind, &sessions)),
+            Explanation::Unknown => Err(Failure::new(
                 "neither a session nor an event with this id is known; both are removed some time after their end",
             )),
         },
@@ -50,6 +51,18 @@ pub(super) async fn run(
             )),
         },
     }
+}
+
+/// The refused token was answered with the id of its session as well.
+fn not_one(kind: &str, sessions: &[SessionId]) -> Failure {
+    let ids: Vec<_> = sessions.iter().map(SessionId::to_string).collect();
+    let which = match ids.is_empty() {
+        true => String::new(),
+        false => format!(": {}", ids.join(", ")),
+    };
+    Failure::new(format!(
+        "this event (`{kind}`) is not about one session alone; give the session's id, the `session_id` that the token was refused with{which}"
+    ))
 }
 
 fn explain(output: &mut Output<'_>, explained: &Explained) -> Result<(), Failure> {
