@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::Settings;
+use crate::alone::Alone;
 use crate::calls::Calls;
 use crate::debts::{Debt, Debts};
 use crate::entry::Token;
@@ -41,6 +42,9 @@ pub(crate) struct Core {
     /// Held while `ready` is set, so that nothing becomes owed unnoticed at that moment.
     away: Mutex<Away>,
     tokens: AtomicU64,
+    pub(crate) alone: tokio::sync::Mutex<Alone>,
+    /// Redis can be used, but it is out of use until others need the database no more.
+    pub(crate) waits_for_others: AtomicBool,
     pub(crate) wake: Notify,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: Notify,
@@ -85,6 +89,8 @@ impl Core {
                 since: Instant::now(),
             }),
             tokens: AtomicU64::new(0),
+            alone: tokio::sync::Mutex::default(),
+            waits_for_others: AtomicBool::new(false),
             wake: Notify::new(),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
@@ -173,9 +179,9 @@ impl Core {
         self.wake.notify_one();
     }
 
-    /// Tells Redis what it must know: at once, or before it is trusted again. When this returns, no
+    /// Tells Redis what it must know: at once (`true`), or before it is trusted again here. When this returns, no
     /// instance that trusts Redis goes on with what was told, unless Redis is out of reach.
-    pub(crate) async fn tell(&self, debts: Vec<(SessionId, Debt)>) {
+    pub(crate) async fn tell(&self, debts: Vec<(SessionId, Debt)>) -> bool {
         while !debts.is_empty() {
             let ready = {
                 let mut away = self.lock();
@@ -183,15 +189,25 @@ impl Core {
                     Some(ready) => ready,
                     None => {
                         away.owe(debts);
-                        return;
+                        return false;
                     }
                 }
             };
             match self.pay(&ready.link, &ready.calls, &debts).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(error) => self.give_up(&ready, &error),
             }
         }
+        true
+    }
+
+    /// The same. Where Redis is out of reach from here, nobody trusts it when this returns.
+    pub(crate) async fn tell_or_leave(
+        &self,
+        debts: Vec<(SessionId, Debt)>,
+    ) -> Result<(), StoreError> {
+        while !self.tell(debts.clone()).await && !self.leave_redis().await? {}
+        Ok(())
     }
 
     /// Tells Redis.
@@ -237,14 +253,18 @@ impl Core {
         Some(away.debts.take())
     }
 
-    /// Begins a new epoch after `after`, to which everybody moves. It pays all that was owed, and settles
+    /// Begins a new epoch `by` after `after`, to which everybody moves. It pays all that was owed, and settles
     /// all that was distrusted, before it began.
-    pub(crate) async fn next_epoch(&self, after: CopyEpoch) -> Result<CopyEpoch, StoreError> {
+    pub(crate) async fn next_epoch(
+        &self,
+        after: CopyEpoch,
+        by: u64,
+    ) -> Result<CopyEpoch, StoreError> {
         let (debts, distrusts) = {
             let mut away = self.lock();
             (away.debts.take(), away.distrusts)
         };
-        let begun = self.beneath.next_copy_epoch(after).await;
+        let begun = self.beneath.next_copy_epoch(after, after.number + by).await;
         let mut away = self.lock();
         match &begun {
             Ok(epoch) => {
@@ -264,9 +284,10 @@ impl Core {
         self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until what other instances held back when Redis was given up has been written.
-    pub(crate) async fn wait_for_others(&self) {
+    /// Waits a moment, if Redis has only just been given up: often it is there again.
+    pub(crate) async fn is_back_at_once(&self) -> bool {
         let since = self.lock().since;
-        tokio::time::sleep_until(since + self.settings.others_write_within).await;
+        let left = (since + self.settings.look_every()).saturating_duration_since(Instant::now());
+        self.is_trusted_soon(left).await
     }
 }

@@ -8,13 +8,11 @@ use countersign_store::StoreError;
 use redis::{ErrorKind, RedisError, Value};
 use uuid::Uuid;
 
+use crate::alone::{Stillness, is_out_of_use};
 use crate::calls::Calls;
 use crate::instance::{Core, Ready};
 use crate::link::{Everywhere, Link};
 use crate::names::Names;
-
-/// How often Redis, and the epoch in the database, are looked at.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// How often a connection is tried while there is none.
 const TRY: Duration = Duration::from_millis(250);
@@ -33,6 +31,8 @@ pub(crate) enum Unfit {
     Store(#[from] StoreError),
     #[error("other instances begin one epoch after the other")]
     Unsettled,
+    #[error("sessions are refreshed in the database until all instances can use Redis")]
+    OutOfUse,
 }
 
 impl Unfit {
@@ -54,14 +54,19 @@ impl Core {
     /// Runs until the store is closed.
     pub(crate) async fn keep(self: Arc<Self>) {
         let mut last_failure = String::new();
+        let mut kept = Kept::default();
         while !self.closing.load(Ordering::Acquire) {
             let pause = match self.ready() {
                 Some(ready) => {
+                    kept.link = None;
                     self.look(&ready).await;
-                    LOOK
+                    self.settings.look_every()
                 }
                 None => {
-                    match self.recover().await {
+                    let recovered = self.recover(&mut kept).await;
+                    let waits = matches!(recovered, Err(Unfit::OutOfUse));
+                    self.waits_for_others.store(waits, Ordering::Release);
+                    match recovered {
                         Ok(()) => last_failure.clear(),
                         Err(error) => {
                             let text = error.to_string();
@@ -90,30 +95,47 @@ impl Core {
 
     /// Finds out whether Redis still answers and its epoch is still in force.
     async fn look(&self, ready: &Arc<Ready>) {
-        let ping = ready
-            .link
-            .everywhere(redis::cmd("PING"), Everywhere::AllSucceed);
-        if let Err(error) = ping.await {
-            self.give_up(ready, &error);
-            return;
-        }
-        // A database that does not answer now has begun no epoch by anybody's hand either.
-        if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
-            && epoch != ready.epoch
-        {
-            self.retire(ready);
-        }
+        // At once, so that neither makes the other late.
+        let ping = async {
+            let ping = redis::cmd("PING");
+            if let Err(error) = ready.link.everywhere(ping, Everywhere::AllSucceed).await {
+                self.give_up(ready, &error);
+            }
+        };
+        let epoch = async {
+            // A database that does not answer now has begun no epoch by anybody's hand either.
+            if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
+                && epoch != ready.epoch
+            {
+                self.retire(ready);
+            }
+        };
+        tokio::join!(ping, epoch);
     }
 
     /// Connects, and makes Redis fit to be trusted.
-    pub(crate) async fn recover(&self) -> Result<(), Unfit> {
-        let link = self.dialer.connect().await?;
+    pub(crate) async fn recover(&self, kept: &mut Kept) -> Result<(), Unfit> {
+        let link = match kept.link.take() {
+            Some(link) => link,
+            None => self.dialer.connect().await?,
+        };
         let mut epoch = self.beneath.copy_epoch(self.candidate()).await?;
         for _ in 0..5 {
             let calls = Calls::new(Names::new(epoch.installation, epoch.number));
+            let out_of_use = is_out_of_use(epoch);
+            if out_of_use && !kept.stillness.is_enough(epoch, &self.settings) {
+                probe(&link, &calls).await?;
+                kept.link = Some(link);
+                return Err(Unfit::OutOfUse);
+            }
             let distrusted = self.lock().is_distrusted();
-            if distrusted || !knows(&link, &calls).await? {
-                epoch = self.next_epoch(epoch).await?;
+            if out_of_use || distrusted || !knows(&link, &calls).await? {
+                epoch = self
+                    .next_epoch(epoch, if out_of_use { 1 } else { 2 })
+                    .await?;
+                if is_out_of_use(epoch) {
+                    continue;
+                }
                 let calls = Calls::new(Names::new(epoch.installation, epoch.number));
                 for teach in calls.scripts.teach() {
                     link.everywhere(teach, Everywhere::AllSucceed).await?;
@@ -167,7 +189,7 @@ impl Core {
                 Some(ready) => ready.epoch,
                 None => self.beneath.copy_epoch(self.candidate()).await?,
             };
-            self.next_epoch(epoch).await
+            self.next_epoch(epoch, 2).await
         };
         match (begun.await, current) {
             (Ok(_), Some(ready)) => self.retire(&ready),
@@ -199,10 +221,17 @@ impl Core {
     }
 
     /// What this installation is called if it has no name yet.
-    fn candidate(&self) -> Uuid {
+    pub(crate) fn candidate(&self) -> Uuid {
         let token = self.token();
         uuid::Builder::from_random_bytes(token).into_uuid()
     }
+}
+
+/// What is kept from one attempt to the next.
+#[derive(Default)]
+pub(crate) struct Kept {
+    link: Option<Link>,
+    stillness: Stillness,
 }
 
 /// Whether every server knows the scripts of the epoch.

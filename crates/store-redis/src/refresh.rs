@@ -6,6 +6,8 @@ use countersign_store::{
     Act, Grant, RefreshOutcome, Refreshed, Rotation, Session, StoreError, User,
 };
 
+use tokio::time::Instant;
+
 use crate::debts::Debt;
 use crate::entry::{Answer, Entry, Facts, Token};
 use crate::instance::Core;
@@ -21,6 +23,8 @@ pub(crate) struct Refresh<'a> {
     pub(crate) presented: Presented,
     pub(crate) policy: &'a RotationPolicy,
     pub(crate) act: &'a Act,
+    /// What waits for Redis may be overtaken, as what waits for the database may.
+    pub(crate) began: Instant,
 }
 
 impl Refresh<'_> {
@@ -28,7 +32,10 @@ impl Refresh<'_> {
         let mut filling: Option<(Token, Entry)> = None;
         for _ in 0..TRIES {
             let Some(ready) = self.core.ready() else {
-                return self.without_redis().await;
+                match self.without_redis().await? {
+                    Some(outcome) => return Ok(outcome),
+                    None => continue,
+                }
             };
             // Before anything is consumed: what is acknowledged must find room to wait in.
             let Some(room) = self.core.pending.reserve(self.presented.session) else {
@@ -42,7 +49,7 @@ impl Refresh<'_> {
                 .calls
                 .refresh(presented, self.policy, now, &new, filling.as_ref());
             let Some(bytes) = self.core.ask::<Vec<u8>>(&ready, "refresh", &call).await else {
-                return self.without_redis().await;
+                continue;
             };
             match Answer::read(&bytes) {
                 Some(Answer::Rotated { entry, adopted }) => {
@@ -63,7 +70,6 @@ impl Refresh<'_> {
                 }
                 None => {
                     self.core.distrust("a session in Redis cannot be read");
-                    return self.without_redis().await;
                 }
             }
         }
@@ -142,11 +148,17 @@ impl Refresh<'_> {
         self.in_database("reuse").await
     }
 
-    /// Redis cannot be asked. The database is behind by what is held back, for a moment.
-    async fn without_redis(&self) -> Result<RefreshOutcome, StoreError> {
+    /// Redis cannot be asked. The database may, once nobody asks Redis and all have written what they held back. `None`:
+    /// Redis can be asked again.
+    async fn without_redis(&self) -> Result<Option<RefreshOutcome>, StoreError> {
+        if self.core.is_back_at_once().await {
+            return Ok(None);
+        }
         self.flush().await?;
-        self.core.wait_for_others().await;
-        self.in_database("away").await
+        match self.core.leave_redis().await? {
+            true => self.in_database("away").await.map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Lets the database decide, and tells Redis.
@@ -154,13 +166,14 @@ impl Refresh<'_> {
         self.core.figures.to_database(why);
         let beneath = &self.core.beneath;
         let outcome = beneath
-            .refresh(self.presented, self.policy, self.act)
+            .refresh_held(self.presented, self.policy, self.act, self.began.elapsed())
             .await?;
         let session = self.presented.session;
         match &outcome {
             RefreshOutcome::Refreshed(refreshed) => {
                 let state = refreshed.grant.state;
-                self.core.tell(vec![(session, Debt::Raise(state))]).await;
+                let told = self.core.tell_or_leave(vec![(session, Debt::Raise(state))]);
+                told.await?;
             }
             RefreshOutcome::Reused { announcements, .. } => {
                 self.core.settle(announcements, false).await;

@@ -8,6 +8,7 @@ use countersign_store::{
 };
 use jiff::Timestamp;
 use redis::Value;
+use tokio::time::Instant;
 
 use crate::debts::Debt;
 use crate::entry::Entry;
@@ -41,6 +42,7 @@ impl Sessions for RedisStore {
                 presented,
                 policy: &policy,
                 act: &act,
+                began: Instant::now(),
             };
             refresh.run().await
         })

@@ -1,5 +1,6 @@
 //! Drawing the consequences of announcements for Redis.
 
+use countersign_domain::SessionId;
 use countersign_store::{Announcement, Subject};
 
 use crate::debts::Debt;
@@ -7,20 +8,26 @@ use crate::instance::Core;
 
 impl Core {
     /// After a change of this instance's: has Redis hold what the database holds, and tells the other instances.
-    /// When this returns, no instance that trusts Redis refreshes what ended. `roles`: the changed user's roles are among what changed.
+    /// When this returns, no instance refreshes what ended. `roles`: the changed user's roles are among what changed.
     pub(crate) async fn settle(&self, announcements: &[Announcement], roles: bool) {
-        self.apply(announcements, roles).await;
+        let debts = self.draw(announcements, roles).await;
+        if let Err(error) = self.tell_or_leave(debts).await {
+            // The change is made, and the others follow it within half a second.
+            tracing::warn!(%error, "instances that use Redis could not be told at once");
+        }
         self.ears.note_applied(announcements);
         self.publish(announcements).await;
     }
 
     /// After a change of somebody else's, who may have died before Redis was told, or has no Redis.
     pub(crate) async fn follow(&self, announcements: &[Announcement]) {
-        self.apply(announcements, true).await;
+        let debts = self.draw(announcements, true).await;
+        // Whoever made the change has seen to it that nobody goes on, if it could.
+        self.tell(debts).await;
         self.ears.note_applied(announcements);
     }
 
-    async fn apply(&self, announcements: &[Announcement], roles: bool) {
+    async fn draw(&self, announcements: &[Announcement], roles: bool) -> Vec<(SessionId, Debt)> {
         let mut debts = Vec::new();
         for announcement in announcements {
             match announcement.subject {
@@ -36,6 +43,6 @@ impl Core {
                 Subject::User { .. } | Subject::UserChanged(_) | Subject::KeysChanged => {}
             }
         }
-        self.tell(debts).await;
+        debts
     }
 }

@@ -10,6 +10,7 @@ use prometheus_client::registry::Registry;
 
 use crate::ConnectError;
 use crate::instance::Core;
+use crate::keeper::Kept;
 use crate::link::{Dialer, Patience};
 use crate::url::RedisUrl;
 
@@ -66,7 +67,7 @@ impl RedisStore {
         )?;
         let place = dialer.place();
         let core = Arc::new(Core::new(Arc::new(beneath), dialer, settings));
-        if let Err(error) = core.recover().await {
+        if let Err(error) = core.recover(&mut Kept::default()).await {
             if error.is_refusal() {
                 return Err(ConnectError::Refused(place, error.to_string()));
             }
@@ -99,7 +100,7 @@ impl RedisStore {
                 tokio::time::sleep(Duration::from_millis(250)).await;
             }
             let owes = core.lock().debts.urgent_for().is_some() || core.lock().is_distrusted();
-            if owes && core.recover().await.is_err() {
+            if owes && core.recover(&mut Kept::default()).await.is_err() {
                 core.pay_with_an_epoch().await;
             }
         };

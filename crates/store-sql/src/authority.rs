@@ -1,12 +1,18 @@
 //! What the copy of the sessions in Redis needs of the database.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use countersign_domain::refresh_token::Presented;
+use countersign_domain::rotation::RotationPolicy;
 use countersign_domain::{SessionId, UserId};
-use countersign_store::{Authority, CopyEpoch, Rotation, Session, StoreError, User};
+use countersign_store::{
+    Act, Authority, CopyEpoch, RefreshOutcome, Rotation, Session, StoreError, User,
+};
 use uuid::Uuid;
 
 use crate::driver::{DbError, Row, Value};
-use crate::{SqlStore, records, statements};
+use crate::{SqlStore, records, refresh, statements};
 
 #[async_trait]
 impl Authority for SqlStore {
@@ -30,6 +36,20 @@ impl Authority for SqlStore {
                 .await?;
         }
         Ok(())
+    }
+
+    async fn refresh_held(
+        &self,
+        presented: Presented,
+        policy: &RotationPolicy,
+        act: &Act,
+        held: Duration,
+    ) -> Result<RefreshOutcome, StoreError> {
+        let (policy, act) = (*policy, act.clone());
+        self.detached("refresh", move |db| async move {
+            refresh::refresh(&db, presented, &policy, &act, held).await
+        })
+        .await
     }
 
     async fn session_with_user(
@@ -67,9 +87,9 @@ impl Authority for SqlStore {
         begun.ok_or_else(|| StoreError::Corrupt("the epoch of copies did not stay".to_owned()))
     }
 
-    async fn next_copy_epoch(&self, after: CopyEpoch) -> Result<CopyEpoch, StoreError> {
-        let number = i64::try_from(after.number).unwrap_or(i64::MAX);
-        let values = vec![number.into()];
+    async fn next_copy_epoch(&self, after: CopyEpoch, to: u64) -> Result<CopyEpoch, StoreError> {
+        let number = |number| i64::try_from(number).unwrap_or(i64::MAX);
+        let values = vec![number(after.number).into(), number(to).into()];
         self.write("next_copy_epoch", statements::COPY_EPOCH_NEXT, values)
             .await?;
         self.copy_epoch(after.installation).await

@@ -26,6 +26,7 @@ pub(crate) async fn refresh(
     presented: Presented,
     policy: &RotationPolicy,
     act: &Act,
+    held: Duration,
 ) -> Result<RefreshOutcome, StoreError> {
     let now = act.now;
     let began = Instant::now();
@@ -40,7 +41,7 @@ pub(crate) async fn refresh(
                 }
             }
             Decision::Repeat { .. } => return Ok(refreshed(&session, &user, false, false)),
-            Decision::Reuse if began.elapsed() > LATE => {
+            Decision::Reuse if held + began.elapsed() > LATE => {
                 let text = "too late to tell a retry from a stolen token";
                 return Err(StoreError::Unavailable(text.to_owned()));
             }

@@ -1,10 +1,12 @@
+use std::time::Duration;
+
 use async_trait::async_trait;
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{EndReason, RotationPolicy};
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{
-    Act, Announcement, Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Scope, Session,
-    Sessions, SignInProof, StoreError, Subject,
+    Act, Announcement, Authority as _, Ended, MAX_SESSIONS, NewSession, Opened, RefreshOutcome,
+    Scope, Session, Sessions, SignInProof, StoreError, Subject,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,7 +14,7 @@ use uuid::Uuid;
 use crate::announcements::{announce, announce_sessions, sessions_of, spared};
 use crate::audit::append;
 use crate::driver::{DbError, Tx, Value, Verdict};
-use crate::{SqlStore, locks, records, refresh, statements};
+use crate::{SqlStore, locks, records, statements};
 
 #[async_trait]
 impl Sessions for SqlStore {
@@ -37,11 +39,8 @@ impl Sessions for SqlStore {
         policy: &RotationPolicy,
         act: &Act,
     ) -> Result<RefreshOutcome, StoreError> {
-        let (policy, act) = (*policy, act.clone());
-        self.detached("refresh", |db| async move {
-            refresh::refresh(&db, presented, &policy, &act).await
-        })
-        .await
+        self.refresh_held(presented, policy, act, Duration::ZERO)
+            .await
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<Session>, StoreError> {

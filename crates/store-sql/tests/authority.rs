@@ -111,13 +111,13 @@ async fn one_of_many_begins_the_next_epoch() {
         let tasks: Vec<_> = (0..16)
             .map(|n| {
                 let store = Arc::clone(&stores[n % 2]);
-                tokio::spawn(async move { store.next_copy_epoch(first).await.unwrap() })
+                tokio::spawn(async move { store.next_copy_epoch(first, 3).await.unwrap() })
             })
             .collect();
         for task in tasks {
             let next = task.await.unwrap();
-            assert_eq!((next.installation, next.number), (one, 2));
+            assert_eq!((next.installation, next.number), (one, 3));
         }
-        assert_eq!(stores[0].next_copy_epoch(first).await.unwrap().number, 2);
+        assert_eq!(stores[0].next_copy_epoch(first, 5).await.unwrap().number, 3);
     }
 }

@@ -36,7 +36,7 @@ pub fn settings(url: &str) -> Settings {
         connect: Duration::from_secs(10),
     };
     settings.write_every = Duration::from_millis(20);
-    settings.others_write_within = Duration::from_secs(1);
+    settings.others_write_within = Duration::from_millis(300);
     settings
 }
 
