@@ -24,6 +24,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::settings::{Database, PasswordHasher, RootSecretSource, Settings, Signing};
 
+/// How long a command that is done tries to tell Redis what is left to be told.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Opens the database, whatever its schema, unless that is newer than this binary.
 pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
     let database = match &settings.database {
@@ -79,8 +82,8 @@ pub fn redis(settings: &Settings) -> Option<RedisSettings> {
     Some(redis)
 }
 
-/// Opens the use cases over the database alone, whose schema is ready. Servers with Redis follow what is changed
-/// so.
+/// Opens the use cases over the database alone, whose schema is ready, to look at it. Servers with Redis would only follow
+/// what is changed so.
 pub async fn open(role: Role, settings: &Settings, store: SqlStore) -> Result<Flows, Failure> {
     let over = Arc::new(store.clone());
     open_over(role, settings, &store, over, Arc::default()).await
@@ -168,11 +171,25 @@ pub async fn connect_existing(settings: &Settings) -> Result<SqlStore, Failure> 
     connect(settings).await
 }
 
-/// What operators' commands work on.
-pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
+/// Runs an operator's command over the database, and Redis where there is one: what it changes holds there too before it
+/// says so.
+pub async fn for_command<T>(
+    settings: &Settings,
+    command: impl AsyncFnOnce(&Flows) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let store = connect_existing(settings).await?;
     current_schema(&store).await?;
-    open(Role::Operator, settings, store).await
+    let redis = with_redis(settings, &store).await?;
+    let over: Arc<dyn Store> = match &redis {
+        Some(redis) => Arc::<RedisStore>::clone(redis),
+        None => Arc::new(store.clone()),
+    };
+    let flows = open_over(Role::Operator, settings, &store, over, Arc::default()).await?;
+    let done = command(&flows).await;
+    if let Some(redis) = redis {
+        redis.close(LAST_WORDS).await;
+    }
+    done
 }
 
 fn policy(settings: &Settings) -> Policy {

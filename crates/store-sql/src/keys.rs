@@ -95,6 +95,7 @@ async fn install_in(
             tx.run(statements::SESSIONS_END_EVERYBODYS, values).await?;
             let not_before = micros(now);
             announcements.push(announce(tx, Subject::Everybody { not_before }, &act).await?);
+            tx.run(statements::COPY_EPOCH_RAISE, vec![]).await?;
             now
         }
     };

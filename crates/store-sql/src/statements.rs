@@ -236,6 +236,8 @@ statements! {
     COPY_EPOCH = "SELECT installation, epoch FROM session_copies";
     COPY_EPOCH_BEGIN = "INSERT INTO session_copies (id, installation, epoch) VALUES (1, $1, 1) \
          ON CONFLICT (id) DO NOTHING RETURNING id";
+    // By two: an even number says something that does not change by this.
+    COPY_EPOCH_RAISE = "UPDATE session_copies SET epoch = epoch + 2 RETURNING id";
     COPY_EPOCH_NEXT = "UPDATE session_copies SET epoch = $2 WHERE epoch = $1 RETURNING id";
 
     // The audit log. What writes many rows at once is in the drivers.

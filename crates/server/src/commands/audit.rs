@@ -22,10 +22,20 @@ pub(super) async fn run(
     command: AuditCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
+    app::for_command(settings, async |flows| {
+        run_over(flows, command, output).await
+    })
+    .await
+}
+
+async fn run_over(
+    flows: &Flows,
+    command: AuditCommand,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
-        AuditCommand::List { filter, limit } => list(&flows, filter, limit, output).await,
-        AuditCommand::Export { after } => export(&flows, after, output).await,
+        AuditCommand::List { filter, limit } => list(flows, filter, limit, output).await,
+        AuditCommand::Export { after } => export(flows, after, output).await,
         AuditCommand::Verify { anchor } => match flows.verify_audit(anchor).await {
             Ok(verified) => verified_in_words(&verified, output),
             Err(VerifyError::Fault(fault)) => Err(fault.into()),

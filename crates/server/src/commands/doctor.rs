@@ -213,7 +213,13 @@ async fn redis(settings: &Settings, findings: &mut Findings) -> Result<(), Failu
         "Redis at `{place}` answers ({took} ms, version {})",
         found.version
     );
-    findings.add("redis", Verdict::Good, text);
+    match found.is_too_old() {
+        true => {
+            let text = format!("{text}: version 7 or newer is needed");
+            findings.add("redis", Verdict::Bad, text);
+        }
+        false => findings.add("redis", Verdict::Good, text),
+    }
     if let Some(policy) = found.eviction.filter(|policy| policy != "noeviction") {
         let text = format!(
             "Redis evicts keys when it is full (`maxmemory-policy {policy}`): sessions are then read from the database \

@@ -1,7 +1,7 @@
 //! `countersign keys …`.
 
-use countersign_flows::Rotation;
 use countersign_flows::keys::KeyView;
+use countersign_flows::{Flows, Rotation};
 use serde_json::{Value, json};
 
 use super::Output;
@@ -17,7 +17,17 @@ pub(super) async fn run(
     command: KeysCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
+    app::for_command(settings, async |flows| {
+        run_over(flows, command, output).await
+    })
+    .await
+}
+
+async fn run_over(
+    flows: &Flows,
+    command: KeysCommand,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let rotation = match command {
         KeysCommand::List => {
             let keys = flows.signing_keys().await?;

@@ -1,7 +1,7 @@
 //! `countersign session …`.
 
 use countersign_domain::SessionId;
-use countersign_flows::{Explained, Explanation, SessionError};
+use countersign_flows::{Explained, Explanation, Flows, SessionError};
 use countersign_store::Session;
 use serde_json::{Value, json};
 
@@ -18,10 +18,20 @@ pub(super) async fn run(
     command: SessionCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
+    app::for_command(settings, async |flows| {
+        run_over(flows, command, output).await
+    })
+    .await
+}
+
+async fn run_over(
+    flows: &Flows,
+    command: SessionCommand,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
         SessionCommand::List { user, limit } => {
-            let user = user::find(&flows, &user).await?;
+            let user = user::find(flows, &user).await?;
             let page = flows.sessions(user.id, None, limit).await?;
             show_list(output, &page.items)?;
             if page.next.is_some() && !output.json {

@@ -21,7 +21,17 @@ pub(super) async fn run(
     command: UserCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
+    app::for_command(settings, async |flows| {
+        run_over(flows, command, output).await
+    })
+    .await
+}
+
+async fn run_over(
+    flows: &Flows,
+    command: UserCommand,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     let operator = operator::caller();
     let users = flows.users(&operator);
     match command {
@@ -51,7 +61,7 @@ pub(super) async fn run(
             show_list(output, &list, limit)
         }
         UserCommand::Show { user } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             show(output, &user)
         }
         UserCommand::Update {
@@ -61,7 +71,7 @@ pub(super) async fn run(
             no_roles,
             email,
         } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             let email = email.map(|email| new_address(&email)).transpose()?;
             let change = UserChange {
                 name: name.map(|name| Some(name).filter(|name| !name.is_empty())),
@@ -72,10 +82,10 @@ pub(super) async fn run(
             let user = users.update(user.id, change).await?;
             show(output, &user)
         }
-        UserCommand::Disable { user } => set_disabled(&flows, &user, true, output).await,
-        UserCommand::Enable { user } => set_disabled(&flows, &user, false, output).await,
+        UserCommand::Disable { user } => set_disabled(flows, &user, true, output).await,
+        UserCommand::Enable { user } => set_disabled(flows, &user, false, output).await,
         UserCommand::Delete { user, yes } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             if !yes {
                 confirm(output, &user)?;
             }
@@ -90,7 +100,7 @@ pub(super) async fn run(
             user,
             password: source,
         } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             users
                 .set_password(user.id, &password::read(source)?)
                 .await?;
@@ -101,7 +111,7 @@ pub(super) async fn run(
             )
         }
         UserCommand::SignOut { user } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             let ended = users.sign_out(user.id).await?.unwrap_or(0);
             say(
                 output,
