@@ -1,6 +1,6 @@
 use redis::Value;
 
-use crate::link::Dialer;
+use crate::link::{Dialer, Link};
 use crate::{ConnectError, Settings};
 
 /// What was found out about Redis.
@@ -10,6 +10,13 @@ pub struct Found {
     pub version: String,
     /// What it does when it is full; `None`: it does not tell, as managed ones may not.
     pub eviction: Option<String>,
+}
+
+impl Found {
+    /// Whether the store refuses to use it.
+    pub fn is_too_old(&self) -> bool {
+        is_too_old(&self.version)
+    }
 }
 
 /// Looks at Redis, and changes nothing. `None`: it does not answer.
@@ -23,19 +30,7 @@ pub async fn examine(settings: &Settings) -> Result<Option<Found>, ConnectError>
         }
         Err(_) => return Ok(None),
     };
-    let mut info = redis::cmd("INFO");
-    info.arg("server");
-    let info = match link.anywhere(info).await {
-        Ok(info) => info,
-        Err(error) if crate::keeper::is_refusal(&error) => {
-            return Err(ConnectError::Refused(dialer.place(), error.to_string()));
-        }
-        Err(_) => return Ok(None),
-    };
-    let version = text(&info).and_then(|info| {
-        let mut lines = info.lines();
-        lines.find_map(|line| line.strip_prefix("redis_version:").map(str::to_owned))
-    });
+    let version = version(&link).await;
     let mut policy = redis::cmd("CONFIG");
     policy.arg("GET").arg("maxmemory-policy");
     let policy = link.anywhere(policy).await.ok();
@@ -43,6 +38,25 @@ pub async fn examine(settings: &Settings) -> Result<Option<Found>, ConnectError>
         version: version.unwrap_or_else(|| "unknown".to_owned()),
         eviction: policy.as_ref().and_then(last_text),
     }))
+}
+
+/// What it says of itself. `None`: it does not tell, as where the user has no right to ask.
+pub(crate) async fn version(link: &Link) -> Option<String> {
+    let mut info = redis::cmd("INFO");
+    info.arg("server");
+    let info = link.anywhere(info).await.ok()?;
+    let mut lines = text(&info)?.lines();
+    lines.find_map(|line| line.strip_prefix("redis_version:").map(str::to_owned))
+}
+
+/// Before version 7 scripts were carried to replicas, so that one which is promoted, and may be behind, would look as if it
+/// had been there all the time.
+pub(crate) fn is_too_old(version: &str) -> bool {
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u32>().ok());
+    major.is_some_and(|major| major < 7)
 }
 
 fn text(value: &Value) -> Option<&str> {

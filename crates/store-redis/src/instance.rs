@@ -56,6 +56,8 @@ pub(crate) struct Away {
     /// live there, and how many of these findings a new epoch has settled.
     pub(crate) distrusts: u64,
     pub(crate) settled: u64,
+    /// The epoch that was in use last, if nobody is known to have left it.
+    pub(crate) last: Option<CopyEpoch>,
     /// When Redis was last given up, or a new epoch begun.
     since: Instant,
 }
@@ -86,6 +88,7 @@ impl Core {
                 debts: Debts::default(),
                 distrusts: 0,
                 settled: 0,
+                last: None,
                 since: Instant::now(),
             }),
             tokens: AtomicU64::new(0),
@@ -161,6 +164,7 @@ impl Core {
     pub(crate) fn retire(&self, ready: &Arc<Ready>) {
         let mut away = self.lock();
         if self.is_current(ready) {
+            away.last = None;
             self.leave(&mut away);
         }
     }
@@ -246,8 +250,9 @@ impl Core {
         if away.debts.urgent_for().is_some() || away.is_distrusted() {
             return None;
         }
-        // A new epoch may have begun while nobody listened.
-        self.ears.forget_what_was_applied();
+        if away.last.replace(ready.epoch) != Some(ready.epoch) {
+            self.ears.forget_what_was_applied();
+        }
         self.ready.store(Some(Arc::new(ready)));
         self.figures.trusted(true);
         Some(away.debts.take())

@@ -1,21 +1,27 @@
 //! Looks after Redis: makes it fit to be trusted, and finds out when it is not any more.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use countersign_store::StoreError;
+use countersign_store::{CopyEpoch, StoreError};
 use redis::{ErrorKind, RedisError, Value};
 use uuid::Uuid;
 
 use crate::alone::{Stillness, is_out_of_use};
 use crate::calls::Calls;
+use crate::examine::{is_too_old, version};
 use crate::instance::{Core, Ready};
 use crate::link::{Everywhere, Link};
+use crate::marks;
 use crate::names::Names;
 
 /// How often a connection is tried while there is none.
 const TRY: Duration = Duration::from_millis(250);
+
+/// How long the database has to tell the epoch.
+const DATABASE: Duration = Duration::from_secs(2);
 
 /// What could not be told for so long is paid with a new epoch, which also holds where this instance ends
 /// before Redis is back. Other instances follow what ended in any case; for them a new epoch is the
@@ -29,6 +35,8 @@ pub(crate) enum Unfit {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("it is version {0}; version 7 or newer is needed")]
+    TooOld(String),
     #[error("other instances begin one epoch after the other")]
     Unsettled,
     #[error("sessions are refreshed in the database until all instances can use Redis")]
@@ -38,7 +46,11 @@ pub(crate) enum Unfit {
 impl Unfit {
     /// An operator has to do something about it.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Redis(error) if is_refusal(error))
+        match self {
+            Self::TooOld(_) => true,
+            Self::Redis(error) => is_refusal(error),
+            _ => false,
+        }
     }
 }
 
@@ -98,12 +110,14 @@ impl Core {
         // At once, so that neither makes the other late.
         let ping = async {
             let ping = redis::cmd("PING");
-            if let Err(error) = ready.link.everywhere(ping, Everywhere::AllSucceed).await {
+            let ping = ready.link.everywhere(ping, Everywhere::AllSucceed);
+            let (pong, compared) = tokio::join!(ping, self.compare_marks(ready));
+            if let Err(error) = pong.map(drop).and(compared) {
                 self.give_up(ready, &error);
             }
         };
         let epoch = async {
-            // A database that does not answer now has begun no epoch by anybody's hand either.
+            // If it does not answer here, others may still have begun one: the marks in Redis tell.
             if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
                 && epoch != ready.epoch
             {
@@ -117,53 +131,98 @@ impl Core {
     pub(crate) async fn recover(&self, kept: &mut Kept) -> Result<(), Unfit> {
         let link = match kept.link.take() {
             Some(link) => link,
-            None => self.dialer.connect().await?,
+            None => self.connect().await?,
         };
-        let mut epoch = self.beneath.copy_epoch(self.candidate()).await?;
+        let asked = tokio::time::timeout(DATABASE, self.beneath.copy_epoch(self.candidate()));
+        let Ok(Ok(mut epoch)) = asked.await else {
+            return self.go_back(&link).await;
+        };
         for _ in 0..5 {
             let calls = Calls::new(Names::new(epoch.installation, epoch.number));
             let out_of_use = is_out_of_use(epoch);
             if out_of_use && !kept.stillness.is_enough(epoch, &self.settings) {
                 probe(&link, &calls).await?;
+                // Whoever is cut off from the database alone learns it here.
+                link.query::<()>(&calls.begun()).await?;
                 kept.link = Some(link);
                 return Err(Unfit::OutOfUse);
             }
             let distrusted = self.lock().is_distrusted();
-            if out_of_use || distrusted || !knows(&link, &calls).await? {
+            if out_of_use || distrusted || !is_fit(&link, &calls).await? {
                 epoch = self
                     .next_epoch(epoch, if out_of_use { 1 } else { 2 })
                     .await?;
-                if is_out_of_use(epoch) {
-                    continue;
-                }
-                let calls = Calls::new(Names::new(epoch.installation, epoch.number));
-                for teach in calls.scripts.teach() {
-                    link.everywhere(teach, Everywhere::AllSucceed).await?;
+                if !is_out_of_use(epoch) {
+                    let calls = Calls::new(Names::new(epoch.installation, epoch.number));
+                    begin(&link, &calls).await?;
                 }
                 continue;
             }
-            probe(&link, &calls).await?;
-            let debts = self.lock().debts.take();
-            if let Err(error) = self.pay(&link, &calls, &debts).await {
-                self.lock().owe(debts);
-                return Err(error.into());
-            }
-            let ready = Ready {
-                link: link.clone(),
-                calls,
-                epoch,
-            };
-            if let Some(rest) = self.trust(ready) {
-                tracing::info!(
-                    place = self.dialer.place(),
-                    epoch = epoch.number,
-                    "Redis is trusted"
-                );
-                self.tell(rest).await;
+            if self.take_up(&link, calls, epoch).await? {
                 return Ok(());
             }
         }
         Err(Unfit::Unsettled)
+    }
+
+    async fn connect(&self) -> Result<Link, Unfit> {
+        let link = self.dialer.connect().await?;
+        match version(&link).await {
+            Some(version) if is_too_old(&version) => Err(Unfit::TooOld(version)),
+            _ => Ok(link),
+        }
+    }
+
+    /// The database cannot be asked. A Redis that had only been out of reach for a moment is as good as before, unless others
+    /// have left that epoch meanwhile.
+    async fn go_back(&self, link: &Link) -> Result<(), Unfit> {
+        let (last, distrusted) = {
+            let away = self.lock();
+            (away.last, away.is_distrusted())
+        };
+        if let (Some(epoch), false) = (last, distrusted) {
+            let calls = Calls::new(Names::new(epoch.installation, epoch.number));
+            let newest = marks::newest(link, &calls).await?;
+            if newest == Some(epoch.number)
+                && is_fit(link, &calls).await?
+                && self.take_up(link, calls, epoch).await?
+            {
+                return Ok(());
+            }
+        }
+        let text = "the database does not tell the epoch";
+        Err(StoreError::Unavailable(text.to_owned()).into())
+    }
+
+    /// Tells Redis what it has missed, and trusts it; not if there is more that it must know first.
+    async fn take_up(&self, link: &Link, calls: Calls, epoch: CopyEpoch) -> Result<bool, Unfit> {
+        probe(link, &calls).await?;
+        let debts = self.lock().debts.take();
+        if let Err(error) = self.pay(link, &calls, &debts).await {
+            self.lock().owe(debts);
+            return Err(error.into());
+        }
+        let link = link.clone();
+        let ready = Ready { link, calls, epoch };
+        let Some(rest) = self.trust(ready) else {
+            return Ok(false);
+        };
+        tracing::info!(
+            place = self.dialer.place(),
+            epoch = epoch.number,
+            "Redis is trusted"
+        );
+        self.tell(rest).await;
+        Ok(true)
+    }
+
+    /// Leaves the epoch unless the database says that it is still in force.
+    pub(crate) async fn leave_what_is_over(&self) {
+        if let Some(ready) = self.ready()
+            && self.beneath.copy_epoch(ready.epoch.installation).await.ok() != Some(ready.epoch)
+        {
+            self.retire(&ready);
+        }
     }
 
     /// Pays what has been owed for long with a new epoch.
@@ -210,7 +269,7 @@ impl Core {
                 () = pause => {}
                 () = self.closed.notified() => {}
             }
-            let written = self.pending.flush(&*self.beneath).await;
+            let written = self.write_or_tell().await;
             if let Err(error) = &written
                 && !failing
             {
@@ -218,6 +277,21 @@ impl Core {
             }
             failing = written.is_err();
         }
+    }
+
+    /// Writes what is held back. Where that takes long, or fails, the others are told.
+    async fn write_or_tell(&self) -> Result<(), StoreError> {
+        let mut writing = pin!(self.pending.flush(&*self.beneath));
+        let written = loop {
+            tokio::select! {
+                written = &mut writing => break written,
+                () = tokio::time::sleep(self.settings.others_write_within) => self.tell_of_being_behind().await,
+            }
+        };
+        if written.is_err() {
+            self.tell_of_being_behind().await;
+        }
+        written
     }
 
     /// What this installation is called if it has no name yet.
@@ -232,6 +306,22 @@ impl Core {
 pub(crate) struct Kept {
     link: Option<Link>,
     stillness: Stillness,
+}
+
+/// Makes the epoch one that can be taken up. Nothing of it can have been missed, which must be said before anybody finds
+/// the scripts.
+async fn begin(link: &Link, calls: &Calls) -> Result<(), RedisError> {
+    link.query::<()>(&calls.followed()).await?;
+    link.query::<()>(&calls.begun()).await?;
+    for teach in calls.scripts.teach() {
+        link.everywhere(teach, Everywhere::AllSucceed).await?;
+    }
+    Ok(())
+}
+
+/// Whether what Redis holds of the epoch is all that it was told, and it was told all.
+async fn is_fit(link: &Link, calls: &Calls) -> Result<bool, RedisError> {
+    Ok(knows(link, calls).await? && marks::is_followed(link, calls).await?)
 }
 
 /// Whether every server knows the scripts of the epoch.

@@ -28,6 +28,7 @@ mod instance;
 mod keeper;
 mod limits;
 mod link;
+mod marks;
 mod names;
 mod news;
 mod others;
@@ -58,8 +59,8 @@ pub enum ConnectError {
         /// Why not.
         reason: String,
     },
-    /// Redis refuses.
-    #[error("Redis at `{0}` refuses: {1}")]
+    /// Redis refuses, or is too old.
+    #[error("Redis at `{0}` cannot be used: {1}")]
     Refused(String, String),
 }
 

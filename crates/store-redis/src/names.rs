@@ -9,7 +9,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Names {
     tag: String,
-    epoch: u64,
+    pub(crate) epoch: u64,
 }
 
 impl Names {
@@ -37,6 +37,21 @@ impl Names {
     /// The stream by which instances tell each other what they announced, in whatever epoch.
     pub(crate) fn news(&self) -> String {
         format!("cs:{}:news", self.tag)
+    }
+
+    /// There while some instance has followed what was announced since this epoch began, and not long ago.
+    pub(crate) fn followed(&self) -> String {
+        format!("cs:{}:{}:followed", self.tag, self.epoch)
+    }
+
+    /// The greatest epoch that anybody who reaches both Redis and the database knows of.
+    pub(crate) fn newest(&self) -> String {
+        format!("cs:{}:newest", self.tag)
+    }
+
+    /// There while some instance cannot write what it acknowledged.
+    pub(crate) fn behind(&self) -> String {
+        format!("cs:{}:behind", self.tag)
     }
 
     /// Written to find out whether writing works.

@@ -1,6 +1,7 @@
 //! What instances tell each other as soon as it has happened: a stream in Redis. It only makes
 //! things quick; what counts is the list in the database, which every instance follows.
 
+use std::cmp::Ordering::{Equal, Greater, Less};
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::atomic::Ordering;
@@ -8,16 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_domain::{EventId, SessionId, UserId};
-use countersign_store::{Announced, Announcement, Subject};
+use countersign_store::{Announced, Announcement, CopyEpoch, Subject};
 use jiff::Timestamp;
 use redis::Cmd;
 use redis::streams::StreamReadReply;
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::instance::{Core, Ready};
+use crate::instance::Core;
 use crate::link::Link;
 use crate::names::Names;
+use crate::settle::{ends, ends_everybody};
 
 /// How many messages the stream keeps, about. Whoever misses one reads it from the database.
 const KEPT: u32 = 10_000;
@@ -33,6 +36,14 @@ pub(crate) struct Ears {
     listener: AsyncMutex<mpsc::Receiver<Announcement>>,
     /// Announcements whose consequences for Redis have been drawn in this epoch.
     applied: Mutex<HashSet<u64>>,
+    followed: Mutex<Followed>,
+}
+
+/// When announcements were last read, and when that was last marked in Redis.
+#[derive(Default)]
+struct Followed {
+    at: Option<Instant>,
+    marked: Option<(CopyEpoch, Instant)>,
 }
 
 impl Default for Ears {
@@ -42,6 +53,7 @@ impl Default for Ears {
             heard,
             listener: AsyncMutex::new(listener),
             applied: Mutex::default(),
+            followed: Mutex::default(),
         }
     }
 }
@@ -75,6 +87,28 @@ impl Ears {
             .map(|one| fingerprint(&one.announcement))
             .collect();
         self.applied().retain(|one| live.contains(one));
+    }
+
+    /// Notes that announcements were read, and answers how long before they were last.
+    pub(crate) fn followed_again(&self) -> Option<Duration> {
+        let now = Instant::now();
+        let before = self.followed().at.replace(now)?;
+        Some(now - before)
+    }
+
+    /// Whether that is to be marked in Redis again.
+    pub(crate) fn is_mark_due(&self, epoch: CopyEpoch, again: Duration) -> bool {
+        let mut followed = self.followed();
+        let lately = |(of, at): (CopyEpoch, Instant)| of == epoch && at.elapsed() < again;
+        if followed.marked.is_some_and(lately) {
+            return false;
+        }
+        followed.marked = Some((epoch, Instant::now()));
+        true
+    }
+
+    fn followed(&self) -> MutexGuard<'_, Followed> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn forget_what_was_applied(&self) {
@@ -119,18 +153,19 @@ impl Core {
 
     /// Listens until the store is closed, over a connection of its own: its questions stay open for long.
     pub(crate) async fn hear(self: Arc<Self>) {
-        let mut last = None;
         while !self.closing.load(Ordering::Acquire) {
             if let Some(ready) = self.ready()
                 && let Ok(link) = self.dialer.connect_patiently(PATIENCE).await
             {
-                self.hear_over(&link, &ready.calls.names, &mut last).await;
+                self.hear_over(&link, &ready.calls.names).await;
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 
-    async fn hear_over(&self, link: &Link, names: &Names, last: &mut Option<String>) {
+    /// From now on: what was said between two connections is followed, and another server numbers otherwise.
+    async fn hear_over(&self, link: &Link, names: &Names) {
+        let mut last: Option<String> = None;
         let name = names.news();
         while !self.closing.load(Ordering::Acquire) && self.ready().is_some() {
             let mut read = redis::cmd("XREAD");
@@ -152,20 +187,28 @@ impl Core {
                 let origin: Option<Vec<u8>> = message.get("o");
                 let epoch: Option<u64> = message.get("e");
                 let news: Option<Vec<u8>> = message.get("a");
-                *last = Some(message.id);
+                last = Some(message.id);
                 if origin.as_deref() != Some(self.settings.nonce.as_slice())
                     && let Some(news) = news.as_deref().and_then(read_all)
                 {
-                    self.take_in(self.ready().as_deref(), epoch, news);
+                    self.take_in(epoch, news).await;
                 }
             }
         }
     }
 
-    fn take_in(&self, ready: Option<&Ready>, epoch: Option<u64>, news: Vec<Announcement>) {
-        // What was told to Redis in another epoch has to be told again in this one.
-        if ready.is_some_and(|ready| Some(ready.epoch.number) == epoch) {
-            self.ears.note_applied(&news);
+    async fn take_in(&self, epoch: Option<u64>, news: Vec<Announcement>) {
+        if let (Some(ready), Some(epoch)) = (self.ready(), epoch) {
+            match epoch.cmp(&ready.epoch.number) {
+                Equal => self.ears.note_applied(&news),
+                Greater => self.retire(&ready),
+                // It was told to Redis in an epoch that is over. Following tells it again, but not where the database
+                // cannot be reached.
+                Less => drop(self.tell(ends(&news)).await),
+            }
+        }
+        if ends_everybody(&news) {
+            self.leave_what_is_over().await;
         }
         for one in news {
             // Nobody listens, or slowly: it is read from the database within half a second.

@@ -26,6 +26,7 @@ impl Announcements for RedisStore {
             // Redis first: when this instance honours them, no session goes on as it was.
             let fresh = core.ears.not_applied(&announced);
             core.follow(&fresh).await;
+            core.mark_followed().await;
             if after == 0 {
                 core.ears.keep_only(&announced);
             }
@@ -55,7 +56,7 @@ impl Keys for RedisStore {
         self.detached(move |core| async move {
             let installed = core.beneath.install_key(key.as_ref(), how, &act).await?;
             if let Some(announcements) = &installed {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(installed)
         })

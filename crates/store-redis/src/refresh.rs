@@ -144,6 +144,10 @@ impl Refresh<'_> {
         } else {
             self.flush().await?;
             tokio::time::sleep(self.core.settings.others_write_within).await;
+            if self.core.is_somebody_behind().await {
+                let text = "an instance cannot write what it acknowledged, which may be the rotation that matters here";
+                return Err(StoreError::Unavailable(text.to_owned()));
+            }
         }
         self.in_database("reuse").await
     }
@@ -176,7 +180,7 @@ impl Refresh<'_> {
                 told.await?;
             }
             RefreshOutcome::Reused { announcements, .. } => {
-                self.core.settle(announcements, false).await;
+                self.core.settle(announcements).await;
             }
             RefreshOutcome::Dead {
                 dead: Dead::Ended(_),

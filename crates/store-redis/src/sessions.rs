@@ -84,7 +84,7 @@ impl Sessions for RedisStore {
                 Ended::Ended(announcements) if announcements.is_empty() => {
                     core.tell(vec![(id, Debt::Bury)]).await;
                 }
-                Ended::Ended(announcements) => core.settle(announcements, false).await,
+                Ended::Ended(announcements) => core.settle(announcements).await,
                 Ended::NotFound | Ended::ActorEnded => {}
             }
             Ok(ended)
@@ -104,7 +104,7 @@ impl Sessions for RedisStore {
             core.write_what_is_known_of(&act).await?;
             let ended = core.beneath.end_sessions(user, scope, reason, &act).await?;
             if let Ended::Ended(announcements) = &ended {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(ended)
         })
@@ -130,7 +130,7 @@ impl Core {
         };
         let opened = self.beneath.open_session(new, proof, act).await?;
         if let Opened::Opened(session, user, announcements) = &opened {
-            self.settle(announcements, false).await;
+            self.settle(announcements).await;
             // Where this fails, the first refresh reads the session from the database.
             if let Some(ready) = leased {
                 let entry = entry_of(session, user);

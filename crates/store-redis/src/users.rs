@@ -48,7 +48,7 @@ impl Users for RedisStore {
             core.write_what_is_known_of(&act).await?;
             let patched = core.beneath.change_user(id, &change, &act).await?;
             if let Patched::Changed(_, announcements) = &patched {
-                core.settle(announcements, change.roles.is_some()).await;
+                core.settle(announcements).await;
             }
             Ok(patched)
         })
@@ -59,7 +59,7 @@ impl Users for RedisStore {
         let act = act.clone();
         self.detached(move |core| async move {
             let announcements = core.beneath.outdate_tokens(id, &act).await?;
-            core.settle(&announcements, false).await;
+            core.settle(&announcements).await;
             Ok(announcements)
         })
         .await
@@ -76,7 +76,7 @@ impl Users for RedisStore {
             core.write_what_is_known_of(&act).await?;
             let done = core.beneath.set_password(id, &set, &act).await?;
             if let PasswordSet::Set(announcements) = &done {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(done)
         })
@@ -97,7 +97,7 @@ impl Users for RedisStore {
                 .delete_user(id, expected.as_deref(), &act)
                 .await?;
             if let Deleted::Deleted(announcements) = &deleted {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(deleted)
         })

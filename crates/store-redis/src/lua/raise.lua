@@ -4,7 +4,7 @@ local key = KEYS[1]
 local value = redis.call('GET', key)
 local kind = value and value:byte(1)
 local head = kind == LIVE and 1 or kind == FILL and 17 or nil
-if not head or #value <= head then
+if not head or not is_state(value:sub(head + 1)) then
   return 0
 end
 local state = value:sub(head + 1)

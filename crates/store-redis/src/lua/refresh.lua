@@ -17,16 +17,16 @@ if kind == ENDED then
 end
 
 local state, changed
-if kind == LIVE then
+local kept = kind == FILL and is_state(value:sub(18)) and value:sub(18) or ''
+if kind == LIVE and is_state(value:sub(2)) then
   state = value:sub(2)
 elseif kind == FILL and filling ~= '' and value:sub(2, 17) == leased then
   state, changed = filling, true
-  local kept = value:sub(18)
   if kept ~= '' and read(kept) >= read(filling) then
     state = kept:sub(1, 28) .. filling:sub(29)
   end
-elseif kind == FILL then
-  local lease, kept = value:sub(2, 17), value:sub(18)
+elseif kind == FILL and #value >= 17 then
+  local lease = value:sub(2, 17)
   if lease == NONE then
     lease = token
     redis.call('SET', key, 'F' .. lease .. kept, 'KEEPTTL')

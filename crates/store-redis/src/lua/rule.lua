@@ -16,7 +16,7 @@ end
 
 local function load()
   local tally = redis.call('GET', key)
-  if tally then
+  if tally and #tally == 20 then
     return struct.unpack('>I4i8i8', tally)
   end
 end

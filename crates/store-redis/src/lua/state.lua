@@ -7,6 +7,11 @@
 local LIVE, FILL, ENDED = 76, 70, 84
 local NONE = string.rep('\0', 16)
 
+-- Whether it is one. What somebody else put there is as good as nothing.
+local function is_state(text)
+  return #text >= 28
+end
+
 local function read(state)
   return struct.unpack('>I4i8i8i8', state)
 end
