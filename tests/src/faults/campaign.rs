@@ -69,11 +69,11 @@ impl Campaign {
         }
     }
 
-    /// Every fault of the profile once whose name has this text.
-    pub async fn each(profile: Profile, mut random: Random, text: &str) {
+    /// Every fault of the profile once whose name has one of these texts.
+    pub async fn each(profile: Profile, mut random: Random, texts: &[&str]) {
         let mut campaign = Campaign::start(profile, &mut random).await;
-        let faults = Fault::all(profile).into_iter();
-        for fault in faults.filter(|fault| fault.name().contains(text)) {
+        let named = |fault: &Fault| texts.iter().any(|text| fault.name().contains(text));
+        for fault in Fault::all(profile).into_iter().filter(named) {
             campaign.round(&[fault], fault.lasts()).await;
         }
         campaign.end().await;

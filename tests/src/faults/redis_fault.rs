@@ -26,6 +26,8 @@ pub(crate) enum RedisFault {
     Wire(Damage, Reach),
     /// The replica hears nothing any more, then the master is killed, and Sentinels promote the replica.
     Promoted,
+    /// A master is frozen until its replica has taken its place, and then goes on as if it were still master.
+    Deposed,
     /// Slots of a Cluster move from one master to another.
     SlotsMoved,
     /// A master of a Cluster is killed, and its replica takes over.
@@ -65,11 +67,15 @@ impl RedisFault {
     }
 
     pub(crate) fn of_sentinel() -> &'static [RedisFault] {
-        &[RedisFault::Promoted]
+        &[RedisFault::Promoted, RedisFault::Deposed]
     }
 
     pub(crate) fn of_cluster() -> &'static [RedisFault] {
-        &[RedisFault::SlotsMoved, RedisFault::MasterKilled]
+        &[
+            RedisFault::SlotsMoved,
+            RedisFault::MasterKilled,
+            RedisFault::Deposed,
+        ]
     }
 
     pub(crate) fn name(self) -> String {
@@ -83,6 +89,7 @@ impl RedisFault {
                 format!("{} to Redis: {}", reach.name(), damage.name())
             }
             RedisFault::Promoted => "Redis replica that is behind promoted by Sentinel".into(),
+            RedisFault::Deposed => "Redis master frozen, replaced, and back".into(),
             RedisFault::SlotsMoved => "Redis Cluster: slots moved".into(),
             RedisFault::MasterKilled => "Redis Cluster: master killed".into(),
         }
@@ -91,7 +98,9 @@ impl RedisFault {
     pub(crate) fn lasts(self) -> Duration {
         match self {
             // Being found dead takes a second or two, and being replaced another.
-            RedisFault::Promoted | RedisFault::MasterKilled => Duration::from_secs(6),
+            RedisFault::Promoted | RedisFault::MasterKilled | RedisFault::Deposed => {
+                Duration::from_secs(6)
+            }
             _ => Duration::from_secs(2),
         }
     }
@@ -145,6 +154,11 @@ impl RedisFault {
                 redis.servers[master].kill();
                 return Lasting::Number(master);
             }
+            RedisFault::Deposed => {
+                let master = redis.master().await;
+                redis.servers[master].signal(Signal::STOP);
+                return Lasting::Number(master);
+            }
         }
         Lasting::Quietly
     }
@@ -169,8 +183,12 @@ impl RedisFault {
                     redis.wires[one].set(super::proxy::Wire::Sound);
                 }
             }
+            (RedisFault::Deposed, Lasting::Number(one)) => {
+                redis.replaced(one).await;
+                redis.servers[one].signal(Signal::CONT);
+            }
             (_, Lasting::Number(one)) => {
-                redis.replaced().await;
+                redis.replaced(one).await;
                 redis.servers[one].start_again().await;
             }
             (_, Lasting::Quietly) => {}
