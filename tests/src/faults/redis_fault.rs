@@ -129,6 +129,7 @@ impl RedisFault {
                 let less = if policy == "noeviction" { 64 } else { 8 };
                 let most = (used - less * 1024).to_string();
                 server.must(&["CONFIG", "SET", "maxmemory", &most]).await;
+                server.must(&["CONFIG", "RESETSTAT"]).await;
             }
             RedisFault::OldDump => {
                 redis.servers[0].must(&["SAVE"]).await;
@@ -168,10 +169,14 @@ impl RedisFault {
             (RedisFault::Killed, _) => redis.servers[0].start_again().await,
             (RedisFault::Frozen, _) => redis.servers[0].signal(Signal::CONT),
             (_, Lasting::Flushing(flushing)) => flushing.abort(),
-            (RedisFault::Full(_), _) => {
-                redis.servers[0]
-                    .must(&["CONFIG", "SET", "maxmemory", "0"])
-                    .await;
+            (RedisFault::Full(policy), _) => {
+                let server = &redis.servers[0];
+                let was_full = match policy {
+                    "noeviction" => !server.info("errorstat_OOM").await.is_empty(),
+                    _ => server.info("evicted_keys").await != "0",
+                };
+                assert!(was_full, "Redis was not full");
+                server.must(&["CONFIG", "SET", "maxmemory", "0"]).await;
             }
             (RedisFault::OldDump, _) => {
                 redis.servers[0].kill();
