@@ -106,8 +106,10 @@ impl Active {
         match self.held {
             Held::Nothing => {}
             Held::Redis(lasting) => {
-                if let Fault::Redis(fault) = self.fault {
-                    fault.end(lasting, world.redis()).await;
+                if let Fault::Redis(fault) = self.fault
+                    && let Some(wrong) = fault.end(lasting, world.redis()).await
+                {
+                    doors.ledger.broken(wrong.into());
                 }
             }
             Held::Crowd(crowd) => crowd.abort(),

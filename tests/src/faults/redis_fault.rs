@@ -57,7 +57,7 @@ const SINGLE: [RedisFault; 16] = [
 #[derive(Debug)]
 pub(crate) enum Lasting {
     Quietly,
-    Flushing(JoinHandle<()>),
+    Repeating(JoinHandle<()>),
     Number(usize),
 }
 
@@ -118,18 +118,14 @@ impl RedisFault {
         match self {
             RedisFault::Killed => redis.servers[0].kill(),
             RedisFault::Frozen => redis.servers[0].signal(Signal::STOP),
-            RedisFault::Flushed => return Lasting::Flushing(flush_on_and_on(redis)),
+            RedisFault::Flushed => return Lasting::Repeating(flush_on_and_on(redis)),
             RedisFault::Full(policy) => {
                 let server = &redis.servers[0];
-                let used: u64 = server.info("used_memory").await.parse().expect("a number");
                 server
                     .must(&["CONFIG", "SET", "maxmemory-policy", policy])
                     .await;
-                // Less than it holds now: nothing more may come, or something must go, but not everything.
-                let less = if policy == "noeviction" { 64 } else { 8 };
-                let most = (used - less * 1024).to_string();
-                server.must(&["CONFIG", "SET", "maxmemory", &most]).await;
                 server.must(&["CONFIG", "RESETSTAT"]).await;
+                return Lasting::Repeating(fill_up(server.port, policy == "noeviction"));
             }
             RedisFault::OldDump => {
                 redis.servers[0].must(&["SAVE"]).await;
@@ -164,19 +160,23 @@ impl RedisFault {
         Lasting::Quietly
     }
 
-    pub(crate) async fn end(self, lasting: Lasting, redis: &mut Layout) {
+    /// Ends it. Answers what is wrong with the fault itself: a Redis that was not full shows nothing.
+    pub(crate) async fn end(self, lasting: Lasting, redis: &mut Layout) -> Option<&'static str> {
+        if let Lasting::Repeating(repeating) = &lasting {
+            repeating.abort();
+        }
         match (self, lasting) {
             (RedisFault::Killed, _) => redis.servers[0].start_again().await,
             (RedisFault::Frozen, _) => redis.servers[0].signal(Signal::CONT),
-            (_, Lasting::Flushing(flushing)) => flushing.abort(),
-            (RedisFault::Full(policy), _) => {
+            (RedisFault::Full(policy), Lasting::Repeating(repeating)) => {
+                let _ = repeating.await;
                 let server = &redis.servers[0];
                 let was_full = match policy {
                     "noeviction" => !server.info("errorstat_OOM").await.is_empty(),
                     _ => server.info("evicted_keys").await != "0",
                 };
-                assert!(was_full, "Redis was not full");
                 server.must(&["CONFIG", "SET", "maxmemory", "0"]).await;
+                return (!was_full).then_some("Redis was not full");
             }
             (RedisFault::OldDump, _) => {
                 redis.servers[0].kill();
@@ -196,9 +196,33 @@ impl RedisFault {
                 redis.replaced(one).await;
                 redis.servers[one].start_again().await;
             }
-            (_, Lasting::Quietly) => {}
+            (_, Lasting::Quietly | Lasting::Repeating(_)) => {}
         }
+        None
     }
+}
+
+/// Leaves it less memory than it holds, again and again: nothing more may come, or something must go, but not everything.
+fn fill_up(port: u16, keeps_all: bool) -> JoinHandle<()> {
+    let less = if keeps_all { 64 * 1024 } else { 2 * 1024 };
+    tokio::spawn(async move {
+        loop {
+            if let Ok(info) = crate::redis::ask(port, &["INFO", "memory"]).await
+                && let Some(used) = field(info.text(), "used_memory")
+            {
+                let most = used.saturating_sub(less).to_string();
+                let _ = crate::redis::ask(port, &["CONFIG", "SET", "maxmemory", &most]).await;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    })
+}
+
+fn field(info: &str, name: &str) -> Option<u64> {
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line?.parse().ok()
 }
 
 fn flush_on_and_on(redis: &Layout) -> JoinHandle<()> {
