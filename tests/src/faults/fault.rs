@@ -202,6 +202,8 @@ impl Fault {
     /// starts only where what it needs is there.
     pub(crate) fn goes_with(self, first: Fault) -> bool {
         match (first, self) {
+            // Documented: who does not reach the database does not hear that somebody else does not reach Redis.
+            (first, Fault::Redis(fault)) if first.parts_from_postgres() && fault.parts() => false,
             (_, Fault::Nothing) | (Fault::Nothing, _) => false,
             (Fault::Killed(_), Fault::Redis(fault)) => !fault.forgets(),
             (Fault::Killed(_), Fault::BothGone) | (Fault::BothGone, _) => false,
@@ -209,6 +211,15 @@ impl Fault {
             (Fault::Redis(_), Fault::Redis(_)) => false,
             (_, Fault::Redis(_)) => true,
             (first, second) => first.is_of_instances() && !second.is_of_instances(),
+        }
+    }
+
+    /// Some instances reach PostgreSQL meanwhile, and others do not.
+    fn parts_from_postgres(self) -> bool {
+        match self {
+            Fault::Wire(damage, Reach::One(_)) => damage != Damage::Slow,
+            Fault::Wire(Damage::Torn, Reach::All) | Fault::Crowded => true,
+            _ => false,
         }
     }
 

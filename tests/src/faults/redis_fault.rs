@@ -114,6 +114,15 @@ impl RedisFault {
         )
     }
 
+    /// Some instances can use it meanwhile, and others cannot.
+    pub(crate) fn parts(self) -> bool {
+        match self {
+            RedisFault::Wire(damage, _) => damage != Damage::Slow,
+            RedisFault::Full(_) | RedisFault::Deposed => true,
+            _ => false,
+        }
+    }
+
     pub(crate) async fn begin(self, redis: &mut Layout) -> Lasting {
         match self {
             RedisFault::Killed => redis.servers[0].kill(),
