@@ -121,7 +121,7 @@ async fn a_thousand_refreshes_of_one_token_with_a_cluster_give_one_successor() {
 }
 
 /// Of one token, twice, on three instances at once.
-async fn a_thousand_refreshes(redis: Option<&str>) {
+async fn a_thousand_refreshes(redis: Option<&'static str>) {
     let mut setup = Setup::new(Backend::Postgres).set("COUNTERSIGN_SECRET", ROOT_SECRET);
     if let Some(variable) = redis {
         let url = std::env::var(variable)
@@ -138,7 +138,15 @@ async fn a_thousand_refreshes(redis: Option<&str>) {
         let tasks: Vec<_> = (0..1000)
             .map(|i| {
                 let (api, token) = (apis[i % 3].clone(), session.refresh.clone());
-                tokio::spawn(async move { api.refresh(&token).await })
+                tokio::spawn(async move {
+                    loop {
+                        let answer = api.refresh(&token).await;
+                        // What PostgreSQL is too busy for is asked again. With Redis it is asked for one of them.
+                        if answer.status != 503 || redis.is_some() {
+                            return answer;
+                        }
+                    }
+                })
             })
             .collect();
         let mut successors = BTreeSet::new();
