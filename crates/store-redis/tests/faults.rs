@@ -401,7 +401,7 @@ async fn both_come_back_though_nobody_stops_refreshing() {
     }
     assert!(!one.is_trusted() && !two.is_trusted());
     server.start_again().await;
-    let began = std::time::Instant::now();
+    let began = tokio::time::Instant::now();
     while !(one.is_trusted() && two.is_trusted()) {
         assert!(
             began.elapsed() < Duration::from_secs(30),
