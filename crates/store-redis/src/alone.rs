@@ -58,7 +58,17 @@ pub(crate) fn is_out_of_use(epoch: CopyEpoch) -> bool {
 impl Settings {
     /// So often it is looked whether Redis is still in use.
     pub(crate) fn look_every(&self) -> Duration {
-        (self.others_write_within / 2).max(Duration::from_millis(10))
+        (self.others_write_within / 4).max(Duration::from_millis(10))
+    }
+
+    /// Nobody uses Redis whose last look is older: twice a look and a look that got no answer, and a little more.
+    pub(crate) fn look_holds_for(&self) -> Duration {
+        self.look_every() * 4
+    }
+
+    /// So long a Redis that has just failed may take to be there again.
+    pub(crate) fn back_within(&self) -> Duration {
+        self.others_write_within / 2
     }
 
     /// So long after the beginning of an epoch all others have seen it, and have written what they had acknowledged

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use countersign_store::StoreError;
 use redis::{ErrorKind, RedisError, Value};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::alone::{Stillness, is_out_of_use};
@@ -59,6 +60,7 @@ impl Core {
             let pause = match self.ready() {
                 Some(ready) => {
                     kept.link = None;
+                    self.ping(&ready);
                     self.look(&ready).await;
                     self.settings.look_every()
                 }
@@ -93,24 +95,32 @@ impl Core {
         }
     }
 
-    /// Finds out whether Redis still answers and its epoch is still in force.
-    async fn look(&self, ready: &Arc<Ready>) {
-        // At once, so that neither makes the other late.
-        let ping = async {
+    /// Finds out whether Redis still answers. Nothing waits for that.
+    fn ping(self: &Arc<Self>, ready: &Arc<Ready>) {
+        if self.pinging.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (core, ready) = (Arc::clone(self), Arc::clone(ready));
+        tokio::spawn(async move {
             let ping = redis::cmd("PING");
             if let Err(error) = ready.link.everywhere(ping, Everywhere::AllSucceed).await {
-                self.give_up(ready, &error);
+                core.give_up(&ready, &error);
             }
-        };
-        let epoch = async {
-            // A database that does not answer now has begun no epoch by anybody's hand either.
-            if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
-                && epoch != ready.epoch
-            {
-                self.retire(ready);
-            }
-        };
-        tokio::join!(ping, epoch);
+            core.pinging.store(false, Ordering::Release);
+        });
+    }
+
+    /// Finds out whether the epoch is still in force.
+    async fn look(&self, ready: &Arc<Ready>) {
+        let began = Instant::now();
+        let look = self.beneath.copy_epoch(ready.epoch.installation);
+        // A database that does not answer now has begun no epoch by anybody's hand either.
+        if let Ok(Ok(epoch)) = timeout(self.settings.look_every(), look).await
+            && epoch != ready.epoch
+        {
+            self.retire(ready);
+        }
+        self.note_look(began);
     }
 
     /// Connects, and makes Redis fit to be trusted.
@@ -119,6 +129,7 @@ impl Core {
             Some(link) => link,
             None => self.dialer.connect().await?,
         };
+        let mut looked = Instant::now();
         let mut epoch = self.beneath.copy_epoch(self.candidate()).await?;
         for _ in 0..5 {
             let calls = Calls::new(Names::new(epoch.installation, epoch.number));
@@ -130,6 +141,7 @@ impl Core {
             }
             let distrusted = self.lock().is_distrusted();
             if out_of_use || distrusted || !knows(&link, &calls).await? {
+                looked = Instant::now();
                 epoch = self
                     .next_epoch(epoch, if out_of_use { 1 } else { 2 })
                     .await?;
@@ -153,6 +165,7 @@ impl Core {
                 calls,
                 epoch,
             };
+            self.note_look(looked);
             if let Some(rest) = self.trust(ready) {
                 tracing::info!(
                     place = self.dialer.place(),

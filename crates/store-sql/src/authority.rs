@@ -17,7 +17,7 @@ use crate::driver::{Db, DbError, Row, Value};
 use crate::{SqlStore, records, refresh, statements};
 
 /// So long a look at the epoch waits for a connection that requests may hold.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(50);
 
 #[async_trait]
 impl Authority for SqlStore {
