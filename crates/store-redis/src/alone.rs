@@ -174,3 +174,65 @@ impl Alone {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::RedisUrl;
+
+    fn settings() -> Settings {
+        let url = RedisUrl::parse("redis://127.0.0.1").unwrap();
+        Settings::new(url, [0; 8])
+    }
+
+    /// How long it takes until nobody uses Redis covers what each instance may take; and whoever relies on a sign has done so
+    /// before others may go back.
+    #[test]
+    fn the_times_fit_each_other() {
+        let settings = settings();
+        let leaves = settings.look_holds_for() + settings.patience.answer + settings.write_every;
+        assert!(leaves < settings.others_leave_within(), "{leaves:?}");
+        // A look that gets no answer lasts as long as the pause between two.
+        assert!(3 * settings.look_every() < settings.look_holds_for());
+        assert!(settings.sign_holds_for() < settings.stands_still_for());
+        // From the first failure to the first refresh in the database.
+        let first =
+            settings.patience.answer + settings.back_within() + settings.others_leave_within();
+        assert!(first <= Duration::from_millis(1500), "{first:?}");
+    }
+
+    #[test]
+    fn only_an_unbroken_time_out_of_use_counts() {
+        let (settings, mut alone) = (settings(), Alone::default());
+        let start = Instant::now();
+        let first = alone.confirm(start, true, &settings);
+        let soon = start + settings.sign_holds_for();
+        assert_eq!(alone.confirm(soon, true, &settings), first);
+        // Redis was in use when this was read.
+        let second = alone.confirm(soon, false, &settings);
+        assert!(second > first);
+        assert_eq!(alone.confirm(soon, true, &settings), second);
+        // Nobody knows what was in between.
+        let late = soon + settings.stands_still_for();
+        assert!(alone.confirm(late, true, &settings) > second);
+    }
+
+    #[test]
+    fn a_sign_begins_the_wait_anew() {
+        let mut settings = settings();
+        settings.others_write_within = Duration::ZERO;
+        let epoch = |number| CopyEpoch {
+            installation: Uuid::nil(),
+            number,
+        };
+        let mut stillness = Stillness::default();
+        assert!(is_out_of_use(epoch(2)) && !is_out_of_use(epoch(3)));
+        assert!(!stillness.is_enough(epoch(2), &settings));
+        assert!(stillness.is_enough(epoch(2), &settings));
+        assert!(!stillness.is_enough(epoch(4), &settings));
+        settings.others_write_within = Duration::from_secs(60);
+        assert!(!stillness.is_enough(epoch(4), &settings));
+    }
+}
