@@ -1,5 +1,6 @@
 //! A Redis that one test may kill, freeze, fill and start again, and just enough of its protocol (RESP2) to do so.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -77,7 +78,7 @@ impl Redis {
         if !settings.exists() {
             std::fs::write(&settings, "").expect("settings");
         }
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program());
         command
             .arg(&settings)
             .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
@@ -172,6 +173,11 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// `redis-server`, or another that speaks the same, such as Valkey's.
+fn program() -> OsString {
+    std::env::var_os("COUNTERSIGN_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }
 
 pub(crate) async fn ask(port: u16, words: &[&str]) -> Result<Reply, String> {

@@ -58,7 +58,17 @@ pub(crate) fn is_out_of_use(epoch: CopyEpoch) -> bool {
 impl Settings {
     /// So often it is looked whether Redis is still in use.
     pub(crate) fn look_every(&self) -> Duration {
-        (self.others_write_within / 2).max(Duration::from_millis(10))
+        (self.others_write_within / 4).max(Duration::from_millis(10))
+    }
+
+    /// Nobody uses Redis whose last look is older: twice a look and a look that got no answer, and a little more.
+    pub(crate) fn look_holds_for(&self) -> Duration {
+        self.look_every() * 4
+    }
+
+    /// So long a Redis that has just failed may take to be there again.
+    pub(crate) fn back_within(&self) -> Duration {
+        self.others_write_within / 2
     }
 
     /// So long after the beginning of an epoch all others have seen it, and have written what they had acknowledged
@@ -162,5 +172,67 @@ impl Alone {
             Some(since) if unbroken => since,
             _ => *self.since.insert(Instant::now()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::RedisUrl;
+
+    fn settings() -> Settings {
+        let url = RedisUrl::parse("redis://127.0.0.1").unwrap();
+        Settings::new(url, [0; 8])
+    }
+
+    /// How long it takes until nobody uses Redis covers what each instance may take; and whoever relies on a sign has done so
+    /// before others may go back.
+    #[test]
+    fn the_times_fit_each_other() {
+        let settings = settings();
+        let leaves = settings.look_holds_for() + settings.patience.answer + settings.write_every;
+        assert!(leaves < settings.others_leave_within(), "{leaves:?}");
+        // A look that gets no answer lasts as long as the pause between two.
+        assert!(3 * settings.look_every() < settings.look_holds_for());
+        assert!(settings.sign_holds_for() < settings.stands_still_for());
+        // From the first failure to the first refresh in the database.
+        let first =
+            settings.patience.answer + settings.back_within() + settings.others_leave_within();
+        assert!(first <= Duration::from_millis(1500), "{first:?}");
+    }
+
+    #[test]
+    fn only_an_unbroken_time_out_of_use_counts() {
+        let (settings, mut alone) = (settings(), Alone::default());
+        let start = Instant::now();
+        let first = alone.confirm(start, true, &settings);
+        let soon = start + settings.sign_holds_for();
+        assert_eq!(alone.confirm(soon, true, &settings), first);
+        // Redis was in use when this was read.
+        let second = alone.confirm(soon, false, &settings);
+        assert!(second > first);
+        assert_eq!(alone.confirm(soon, true, &settings), second);
+        // Nobody knows what was in between.
+        let late = soon + settings.stands_still_for();
+        assert!(alone.confirm(late, true, &settings) > second);
+    }
+
+    #[test]
+    fn a_sign_begins_the_wait_anew() {
+        let mut settings = settings();
+        settings.others_write_within = Duration::ZERO;
+        let epoch = |number| CopyEpoch {
+            installation: Uuid::nil(),
+            number,
+        };
+        let mut stillness = Stillness::default();
+        assert!(is_out_of_use(epoch(2)) && !is_out_of_use(epoch(3)));
+        assert!(!stillness.is_enough(epoch(2), &settings));
+        assert!(stillness.is_enough(epoch(2), &settings));
+        assert!(!stillness.is_enough(epoch(4), &settings));
+        settings.others_write_within = Duration::from_secs(60);
+        assert!(!stillness.is_enough(epoch(4), &settings));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use countersign_domain::SessionId;
@@ -19,6 +20,9 @@ use crate::figures::Figures;
 use crate::link::{Dialer, Link};
 use crate::news::Ears;
 use crate::pending::Pending;
+
+/// So often, every 10 ms, a look at the epoch is waited for.
+const LOOKS: u32 = 200;
 
 /// The store that stays the authority.
 pub(crate) trait Beneath: Store + Authority {}
@@ -45,6 +49,9 @@ pub(crate) struct Core {
     pub(crate) alone: tokio::sync::Mutex<Alone>,
     /// Redis can be used, but it is out of use until others need the database no more.
     pub(crate) waits_for_others: AtomicBool,
+    pub(crate) pinging: AtomicBool,
+    /// When the last look at the epoch began that has ended.
+    looked: Mutex<Instant>,
     pub(crate) wake: Notify,
     pub(crate) closing: AtomicBool,
     pub(crate) closed: Notify,
@@ -94,6 +101,8 @@ impl Core {
             tokens: AtomicU64::new(0),
             alone: tokio::sync::Mutex::default(),
             waits_for_others: AtomicBool::new(false),
+            pinging: AtomicBool::new(false),
+            looked: Mutex::new(Instant::now()),
             wake: Notify::new(),
             closing: AtomicBool::new(false),
             closed: Notify::new(),
@@ -104,6 +113,28 @@ impl Core {
     /// Redis, if it is trusted.
     pub(crate) fn ready(&self) -> Option<Arc<Ready>> {
         self.ready.load_full()
+    }
+
+    /// Redis, if it is trusted and this instance would have heard if it were not to be. A process that stood still for a while
+    /// looks first.
+    pub(crate) async fn ready_now(&self) -> Option<Arc<Ready>> {
+        let fresh = self.settings.look_holds_for();
+        for _ in 0..LOOKS {
+            let ready = self.ready()?;
+            if self.looked().elapsed() < fresh {
+                return Some(ready);
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        None
+    }
+
+    pub(crate) fn note_look(&self, began: Instant) {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = began;
+    }
+
+    fn looked(&self) -> Instant {
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A token that no lease ever had.
@@ -292,7 +323,7 @@ impl Core {
     /// Waits a moment, if Redis has only just been given up: often it is there again.
     pub(crate) async fn is_back_at_once(&self) -> bool {
         let since = self.lock().since;
-        let left = (since + self.settings.look_every()).saturating_duration_since(Instant::now());
+        let left = (since + self.settings.back_within()).saturating_duration_since(Instant::now());
         self.is_trusted_soon(left).await
     }
 }

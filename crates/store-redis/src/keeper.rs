@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use countersign_store::{CopyEpoch, StoreError};
 use redis::{ErrorKind, RedisError, Value};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use crate::alone::{Stillness, is_out_of_use};
@@ -71,6 +72,7 @@ impl Core {
             let pause = match self.ready() {
                 Some(ready) => {
                     kept.link = None;
+                    self.ping(&ready);
                     self.look(&ready).await;
                     self.settings.look_every()
                 }
@@ -105,26 +107,34 @@ impl Core {
         }
     }
 
-    /// Finds out whether Redis still answers and its epoch is still in force.
-    async fn look(&self, ready: &Arc<Ready>) {
-        // At once, so that neither makes the other late.
-        let ping = async {
+    /// Finds out whether Redis still answers. Nothing waits for that.
+    fn ping(self: &Arc<Self>, ready: &Arc<Ready>) {
+        if self.pinging.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (core, ready) = (Arc::clone(self), Arc::clone(ready));
+        tokio::spawn(async move {
             let ping = redis::cmd("PING");
             let ping = ready.link.everywhere(ping, Everywhere::AllSucceed);
-            let (pong, compared) = tokio::join!(ping, self.compare_marks(ready));
+            let (pong, compared) = tokio::join!(ping, core.compare_marks(&ready));
             if let Err(error) = pong.map(drop).and(compared) {
-                self.give_up(ready, &error);
+                core.give_up(&ready, &error);
             }
-        };
-        let epoch = async {
-            // If it does not answer here, others may still have begun one: the marks in Redis tell.
-            if let Ok(epoch) = self.beneath.copy_epoch(ready.epoch.installation).await
-                && epoch != ready.epoch
-            {
-                self.retire(ready);
-            }
-        };
-        tokio::join!(ping, epoch);
+            core.pinging.store(false, Ordering::Release);
+        });
+    }
+
+    /// Finds out whether the epoch is still in force.
+    async fn look(&self, ready: &Arc<Ready>) {
+        let began = Instant::now();
+        let look = self.beneath.copy_epoch(ready.epoch.installation);
+        // If it does not answer here, others may still have begun one: the marks in Redis tell.
+        if let Ok(Ok(epoch)) = timeout(self.settings.look_every(), look).await
+            && epoch != ready.epoch
+        {
+            self.retire(ready);
+        }
+        self.note_look(began);
     }
 
     /// Connects, and makes Redis fit to be trusted.
@@ -133,9 +143,10 @@ impl Core {
             Some(link) => link,
             None => self.connect().await?,
         };
-        let asked = tokio::time::timeout(DATABASE, self.beneath.copy_epoch(self.candidate()));
+        let mut looked = Instant::now();
+        let asked = timeout(DATABASE, self.beneath.copy_epoch(self.candidate()));
         let Ok(Ok(mut epoch)) = asked.await else {
-            return self.go_back(&link).await;
+            return self.go_back(&link, looked).await;
         };
         for _ in 0..5 {
             let calls = Calls::new(Names::new(epoch.installation, epoch.number));
@@ -149,6 +160,7 @@ impl Core {
             }
             let distrusted = self.lock().is_distrusted();
             if out_of_use || distrusted || !is_fit(&link, &calls).await? {
+                looked = Instant::now();
                 epoch = self
                     .next_epoch(epoch, if out_of_use { 1 } else { 2 })
                     .await?;
@@ -158,7 +170,7 @@ impl Core {
                 }
                 continue;
             }
-            if self.take_up(&link, calls, epoch).await? {
+            if self.take_up(&link, calls, epoch, looked).await? {
                 return Ok(());
             }
         }
@@ -175,7 +187,7 @@ impl Core {
 
     /// The database cannot be asked. A Redis that had only been out of reach for a moment is as good as before, unless others
     /// have left that epoch meanwhile.
-    async fn go_back(&self, link: &Link) -> Result<(), Unfit> {
+    async fn go_back(&self, link: &Link, looked: Instant) -> Result<(), Unfit> {
         let (last, distrusted) = {
             let away = self.lock();
             (away.last, away.is_distrusted())
@@ -185,7 +197,7 @@ impl Core {
             let newest = marks::newest(link, &calls).await?;
             if newest == Some(epoch.number)
                 && is_fit(link, &calls).await?
-                && self.take_up(link, calls, epoch).await?
+                && self.take_up(link, calls, epoch, looked).await?
             {
                 return Ok(());
             }
@@ -195,7 +207,13 @@ impl Core {
     }
 
     /// Tells Redis what it has missed, and trusts it; not if there is more that it must know first.
-    async fn take_up(&self, link: &Link, calls: Calls, epoch: CopyEpoch) -> Result<bool, Unfit> {
+    async fn take_up(
+        &self,
+        link: &Link,
+        calls: Calls,
+        epoch: CopyEpoch,
+        looked: Instant,
+    ) -> Result<bool, Unfit> {
         probe(link, &calls).await?;
         let debts = self.lock().debts.take();
         if let Err(error) = self.pay(link, &calls, &debts).await {
@@ -204,6 +222,7 @@ impl Core {
         }
         let link = link.clone();
         let ready = Ready { link, calls, epoch };
+        self.note_look(looked);
         let Some(rest) = self.trust(ready) else {
             return Ok(false);
         };

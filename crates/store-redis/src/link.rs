@@ -3,6 +3,7 @@
 //! still sent whole, and its answer dropped when it comes.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -171,7 +172,7 @@ impl Dialer {
         };
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.patience.connect))
-            .set_response_timeout(Some(answer));
+            .set_response_timeout(Some(ample(answer)));
         client
             .get_multiplexed_async_connection_with_config(&config)
             .await
@@ -187,8 +188,8 @@ impl Dialer {
             .min_retry_wait(5)
             .max_retry_wait(50)
             .connection_timeout(self.patience.connect)
-            .response_timeout(answer)
-            .overall_response_timeout(Some(answer))
+            .response_timeout(ample(answer))
+            .overall_response_timeout(Some(ample(answer)))
             .use_protocol(ProtocolVersion::RESP3)
             .tcp_settings(Self::tcp());
         if self.url.tls {
@@ -251,15 +252,27 @@ async fn ask<T: FromRedisValue>(
     Ok(T::from_redis_value(answer.extract_error()?)?)
 }
 
-/// Bounds a wait.
+/// Bounds a wait. It is counted in steps, each from when this task is run, so that a process that gets no processor does not
+/// take its own slowness for Redis': the answer may be there, and nobody has had the time to read it.
 async fn within<T>(
     longest: Duration,
     work: impl Future<Output = Result<T, RedisError>>,
 ) -> Result<T, RedisError> {
-    match tokio::time::timeout(longest, work).await {
-        Ok(done) => done,
-        Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+    let mut work = pin!(work);
+    for _ in 0..STEPS {
+        if let Ok(done) = tokio::time::timeout(longest / STEPS, &mut work).await {
+            return done;
+        }
     }
+    Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into())
+}
+
+/// In so many steps the longest wait is counted.
+const STEPS: u32 = 8;
+
+/// What the connections themselves may wait, which is bounded from outside.
+fn ample(answer: Duration) -> Duration {
+    answer * 10
 }
 
 /// An open connection; clones share it.

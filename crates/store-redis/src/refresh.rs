@@ -31,7 +31,7 @@ impl Refresh<'_> {
     pub(crate) async fn run(&self) -> Result<RefreshOutcome, StoreError> {
         let mut filling: Option<(Token, Entry)> = None;
         for _ in 0..TRIES {
-            let Some(ready) = self.core.ready() else {
+            let Some(ready) = self.core.ready_now().await else {
                 match self.without_redis().await? {
                     Some(outcome) => return Ok(outcome),
                     None => continue,

@@ -25,7 +25,8 @@ pub struct Settings {
     pub patience: Patience,
     /// How often acknowledged rotations are written to the database.
     pub write_every: Duration,
-    /// Within this time other instances have written what they held back: at least twice `write_every`.
+    /// Within this time other instances have written what they held back: at least twice `write_every`. A quarter of it is how often
+    /// they look whether Redis is out of use, and twice of it how long they may take to leave it, so it must cover `patience` as well.
     pub others_write_within: Duration,
     /// How many rotations may wait for the database. When there are more, refreshes fail until it is back.
     pub most_pending: usize,

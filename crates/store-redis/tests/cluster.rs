@@ -60,7 +60,7 @@ impl Cluster {
     fn start_again(&self, port: &str, number: usize) {
         let folder = self.folder.path().to_str().unwrap();
         let nodes = format!("nodes-{number}.conf");
-        let started = Command::new("redis-server")
+        let started = Command::new(support::program())
             .args([
                 "--port",
                 port,

@@ -1,5 +1,6 @@
 //! What the copy of the sessions in Redis needs of the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,10 +10,14 @@ use countersign_domain::{SessionId, UserId};
 use countersign_store::{
     Act, Authority, CopyEpoch, RefreshOutcome, Rotation, Session, StoreError, User,
 };
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::driver::{DbError, Row, Value};
+use crate::driver::{Db, DbError, Row, Value};
 use crate::{SqlStore, records, refresh, statements};
+
+/// So long a look at the epoch waits for a connection that requests may hold.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 #[async_trait]
 impl Authority for SqlStore {
@@ -75,7 +80,15 @@ impl Authority for SqlStore {
 
     async fn copy_epoch(&self, installation: Uuid) -> Result<CopyEpoch, StoreError> {
         let look = || self.read("copy_epoch", statements::COPY_EPOCH, vec![]);
-        let rows = look().await?;
+        // Where every request waits, it must be heard in time all the same that a copy is out of use.
+        let rows = match timeout(PATIENCE, look()).await {
+            Ok(rows) => rows?,
+            Err(_) => {
+                let sql = statements::COPY_EPOCH;
+                let apart = |db: Arc<Db>| async move { Ok(db.read_apart(sql, vec![]).await?) };
+                self.detached("copy_epoch", apart).await?
+            }
+        };
         if let Some(present) = records::first(&rows, epoch)? {
             return Ok(present);
         }

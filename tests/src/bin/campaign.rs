@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use countersign_tests::Random;
-use countersign_tests::faults::{Campaign, Profile};
+use countersign_tests::faults::{Campaign, Profile, sign_outs};
 
 /// Makes random faults, one or two at a time, and checks after each that every promise was kept.
 #[derive(Debug, Parser)]
@@ -18,6 +18,10 @@ struct Arguments {
     /// Instead, once each fault whose name has this text; the empty text means all.
     #[arg(long)]
     each: Option<String>,
+    /// Instead, measures how long other instances go on accepting a session that was signed out, under load: as it is,
+    /// and, on Redis, without Redis.
+    #[arg(long)]
+    sign_outs: bool,
     /// Makes the same choice of faults again.
     #[arg(long)]
     seed: Option<u64>,
@@ -33,8 +37,11 @@ async fn main() {
     let random = arguments
         .seed
         .map_or_else(Random::from_environment, Random::from_seed);
+    if arguments.sign_outs {
+        return sign_outs(arguments.profile, random).await;
+    }
     match arguments.each {
-        Some(text) => Campaign::each(arguments.profile, random, &text).await,
+        Some(text) => Campaign::each(arguments.profile, random, &[&text]).await,
         None => {
             let lasts = Duration::from_secs(60 * arguments.minutes);
             Campaign::random(arguments.profile, random, lasts).await;

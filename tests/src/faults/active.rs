@@ -56,6 +56,10 @@ impl Active {
                 world.postgres().start_again();
             }
             Fault::Stopped => world.postgres().stop(),
+            Fault::BothGone => {
+                world.redis().servers[0].kill();
+                world.postgres().stop();
+            }
             Fault::ReadOnly => world.postgres().set_read_only(true).await,
             Fault::Crowded => held = Held::Crowd(crowd(world).await),
             Fault::TableLocked(table) => held = Held::Postgres(lock_table(world, table).await),
@@ -82,6 +86,10 @@ impl Active {
             }
             Fault::ClocksDiffer => set_clocks(world, doors, &[]).await,
             Fault::Stopped => world.postgres().start_again(),
+            Fault::BothGone => {
+                world.postgres().start_again();
+                world.redis().servers[0].start_again().await;
+            }
             Fault::ReadOnly => world.postgres().set_read_only(false).await,
             Fault::Wire(_, reach) => {
                 for one in reach.range(world.wires.len()) {
@@ -98,8 +106,10 @@ impl Active {
         match self.held {
             Held::Nothing => {}
             Held::Redis(lasting) => {
-                if let Fault::Redis(fault) = self.fault {
-                    fault.end(lasting, world.redis()).await;
+                if let Fault::Redis(fault) = self.fault
+                    && let Some(wrong) = fault.end(lasting, world.redis()).await
+                {
+                    doors.ledger.broken(wrong.into());
                 }
             }
             Held::Crowd(crowd) => crowd.abort(),

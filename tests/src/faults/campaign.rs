@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::active::Active;
 use super::doors::Doors;
 use super::fault::Fault;
-use super::health::{Watch, ready_again};
+use super::health::{Watch, ready_again, redis_again};
 use super::line::Line;
 use super::process::Holds;
 use super::table::{Row, Table};
@@ -69,11 +69,11 @@ impl Campaign {
         }
     }
 
-    /// Every fault of the profile once whose name has this text.
-    pub async fn each(profile: Profile, mut random: Random, text: &str) {
+    /// Every fault of the profile once whose name has one of these texts.
+    pub async fn each(profile: Profile, mut random: Random, texts: &[&str]) {
         let mut campaign = Campaign::start(profile, &mut random).await;
-        let faults = Fault::all(profile).into_iter();
-        for fault in faults.filter(|fault| fault.name().contains(text)) {
+        let named = |fault: &Fault| texts.iter().any(|text| fault.name().contains(text));
+        for fault in Fault::all(profile).into_iter().filter(named) {
             campaign.round(&[fault], fault.lasts()).await;
         }
         campaign.end().await;
@@ -140,6 +140,17 @@ impl Campaign {
         let unready = watch
             .end(expected.filter(|door| !stopped(door)).collect())
             .await;
+        let redis = match self.world.redis {
+            Some(_) => {
+                let redis = redis_again(&self.doors, ended, READY).await;
+                if redis.is_none() {
+                    let text = format!("Redis is not in use again within {READY:?}");
+                    self.doors.ledger.broken(text);
+                }
+                Some(redis)
+            }
+            None => None,
+        };
         if ready.is_none() {
             let text = format!("not ready again within {READY:?}");
             self.doors.ledger.broken(text);
@@ -160,6 +171,7 @@ impl Campaign {
             counts: self.doors.ledger.take(),
             unready,
             ready,
+            redis,
             latest: self.doors.take_latest(),
         };
         self.table.add(row);

@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     Wire(Damage, Reach),
     /// Something is wrong with Redis.
     Redis(RedisFault),
+    /// Neither PostgreSQL nor Redis is there; Redis comes back empty.
+    BothGone,
 }
 
 /// How PostgreSQL is stopped.
@@ -132,8 +134,13 @@ impl Fault {
             Profile::PostgresSentinel => RedisFault::of_sentinel(),
             Profile::PostgresCluster => RedisFault::of_cluster(),
         };
+        let both: &[Fault] = match profile {
+            Profile::PostgresRedis => &[Fault::BothGone],
+            _ => &[],
+        };
         let redis = redis.iter().map(|fault| Fault::Redis(*fault));
-        INSTANCES.iter().chain(own).copied().chain(redis).collect()
+        let all = INSTANCES.iter().chain(own).copied().chain(redis);
+        all.chain(both.iter().copied()).collect()
     }
 
     /// As the table names it.
@@ -154,13 +161,16 @@ impl Fault {
                 format!("{} to PostgreSQL: {}", reach.name(), damage.name())
             }
             Fault::Redis(fault) => fault.name(),
+            Fault::BothGone => "Redis and PostgreSQL gone, Redis restarted empty".into(),
         }
     }
 
     /// How long it lasts in a fixed list. More than five seconds where an instance must say that it is not ready.
     pub(crate) fn lasts(self) -> Duration {
         match self {
-            Fault::Stopped | Fault::Wire(Damage::Silent, Reach::All) => Duration::from_secs(6),
+            Fault::Stopped | Fault::BothGone | Fault::Wire(Damage::Silent, Reach::All) => {
+                Duration::from_secs(6)
+            }
             Fault::Redis(fault) => fault.lasts(),
             Fault::Wire(Damage::Cut, _) => Duration::from_secs(6),
             Fault::TableLocked(_) | Fault::Locked | Fault::Crowded => Duration::from_millis(3500),
@@ -192,11 +202,24 @@ impl Fault {
     /// starts only where what it needs is there.
     pub(crate) fn goes_with(self, first: Fault) -> bool {
         match (first, self) {
+            // Documented: who does not reach the database does not hear that somebody else does not reach Redis.
+            (first, Fault::Redis(fault)) if first.parts_from_postgres() && fault.parts() => false,
             (_, Fault::Nothing) | (Fault::Nothing, _) => false,
             (Fault::Killed(_), Fault::Redis(fault)) => !fault.forgets(),
+            (Fault::Killed(_), Fault::BothGone) | (Fault::BothGone, _) => false,
+            (Fault::Redis(_), Fault::BothGone) => false,
             (Fault::Redis(_), Fault::Redis(_)) => false,
             (_, Fault::Redis(_)) => true,
             (first, second) => first.is_of_instances() && !second.is_of_instances(),
+        }
+    }
+
+    /// Some instances reach PostgreSQL meanwhile, and others do not.
+    fn parts_from_postgres(self) -> bool {
+        match self {
+            Fault::Wire(damage, Reach::One(_)) => damage != Damage::Slow,
+            Fault::Wire(Damage::Torn, Reach::All) | Fault::Crowded => true,
+            _ => false,
         }
     }
 
@@ -229,7 +252,7 @@ impl Fault {
     /// Instances that must say within five seconds that they are not ready.
     pub(crate) fn must_be_unready(self, instances: usize) -> Range<usize> {
         match self {
-            Fault::Stopped => 0..instances,
+            Fault::Stopped | Fault::BothGone => 0..instances,
             Fault::Wire(Damage::Cut | Damage::Silent, reach) => reach.range(instances),
             _ => 0..0,
         }

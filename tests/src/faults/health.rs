@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use super::doors::Doors;
+use crate::Api;
 
 /// `/healthz` that takes longer counts as dead. Far longer than it takes on a machine that is busy.
 const ALIVE: Duration = Duration::from_secs(5);
@@ -118,6 +119,30 @@ async fn status(
 ) -> Option<u16> {
     let request = http.get(doors.url(door, path)).timeout(longest);
     Some(request.send().await.ok()?.status().as_u16())
+}
+
+/// Waits until every instance has Redis in use again; how long that took. `None`: longer than `longest`.
+pub(crate) async fn redis_again(
+    doors: &Doors,
+    since: Instant,
+    longest: Duration,
+) -> Option<Duration> {
+    for door in 0..doors.len() {
+        let api = Api::new(&doors.url(door, ""));
+        let in_use = async || {
+            let request = api.request(Method::GET, "/readyz").timeout(ALIVE);
+            let answer = Api::try_send(request).await.ok()?;
+            (answer.status == 200 && answer.json()["dependencies"]["redis"]["state"] == "up")
+                .then_some(())
+        };
+        while in_use().await.is_none() {
+            if since.elapsed() > longest {
+                return None;
+            }
+            sleep(EVERY).await;
+        }
+    }
+    Some(since.elapsed())
 }
 
 /// Waits until every instance is ready and does its work again; how long that took. `None`: longer than `longest`.

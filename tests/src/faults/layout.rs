@@ -146,12 +146,15 @@ impl Layout {
         replicas == self.servers.len() / 2
     }
 
-    /// Waits until a replica has taken the place of each master that was killed.
-    pub(crate) async fn replaced(&self) {
+    /// Waits until a replica has taken the place of this master, which does not answer.
+    pub(crate) async fn replaced(&self, dead: usize) {
         let began = Instant::now();
         loop {
             let mut masters = 0;
-            for server in self.servers.iter().filter(|server| server.is_running()) {
+            for (number, server) in self.servers.iter().enumerate() {
+                if number == dead {
+                    continue;
+                }
                 masters += usize::from(server.info("role").await == "master");
             }
             if masters == self.servers.len() / 2 {

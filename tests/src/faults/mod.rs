@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 mod redis_fault;
 mod session;
+mod sign_outs;
 mod table;
 mod thief;
 mod token;
@@ -27,4 +28,5 @@ mod world;
 
 pub use campaign::Campaign;
 pub use proxy::{Proxy, Wire};
+pub use sign_outs::sign_outs;
 pub use world::Profile;

@@ -26,6 +26,8 @@ pub(crate) enum RedisFault {
     Wire(Damage, Reach),
     /// The replica hears nothing any more, then the master is killed, and Sentinels promote the replica.
     Promoted,
+    /// A master is frozen until its replica has taken its place, and then goes on as if it were still master.
+    Deposed,
     /// Slots of a Cluster move from one master to another.
     SlotsMoved,
     /// A master of a Cluster is killed, and its replica takes over.
@@ -55,7 +57,7 @@ const SINGLE: [RedisFault; 16] = [
 #[derive(Debug)]
 pub(crate) enum Lasting {
     Quietly,
-    Flushing(JoinHandle<()>),
+    Repeating(JoinHandle<()>),
     Number(usize),
 }
 
@@ -65,11 +67,15 @@ impl RedisFault {
     }
 
     pub(crate) fn of_sentinel() -> &'static [RedisFault] {
-        &[RedisFault::Promoted]
+        &[RedisFault::Promoted, RedisFault::Deposed]
     }
 
     pub(crate) fn of_cluster() -> &'static [RedisFault] {
-        &[RedisFault::SlotsMoved, RedisFault::MasterKilled]
+        &[
+            RedisFault::SlotsMoved,
+            RedisFault::MasterKilled,
+            RedisFault::Deposed,
+        ]
     }
 
     pub(crate) fn name(self) -> String {
@@ -83,6 +89,7 @@ impl RedisFault {
                 format!("{} to Redis: {}", reach.name(), damage.name())
             }
             RedisFault::Promoted => "Redis replica that is behind promoted by Sentinel".into(),
+            RedisFault::Deposed => "Redis master frozen, replaced, and back".into(),
             RedisFault::SlotsMoved => "Redis Cluster: slots moved".into(),
             RedisFault::MasterKilled => "Redis Cluster: master killed".into(),
         }
@@ -91,7 +98,9 @@ impl RedisFault {
     pub(crate) fn lasts(self) -> Duration {
         match self {
             // Being found dead takes a second or two, and being replaced another.
-            RedisFault::Promoted | RedisFault::MasterKilled => Duration::from_secs(6),
+            RedisFault::Promoted | RedisFault::MasterKilled | RedisFault::Deposed => {
+                Duration::from_secs(6)
+            }
             _ => Duration::from_secs(2),
         }
     }
@@ -105,21 +114,27 @@ impl RedisFault {
         )
     }
 
+    /// Some instances can use it meanwhile, and others cannot.
+    pub(crate) fn parts(self) -> bool {
+        match self {
+            RedisFault::Wire(damage, _) => damage != Damage::Slow,
+            RedisFault::Full(_) | RedisFault::Deposed => true,
+            _ => false,
+        }
+    }
+
     pub(crate) async fn begin(self, redis: &mut Layout) -> Lasting {
         match self {
             RedisFault::Killed => redis.servers[0].kill(),
             RedisFault::Frozen => redis.servers[0].signal(Signal::STOP),
-            RedisFault::Flushed => return Lasting::Flushing(flush_on_and_on(redis)),
+            RedisFault::Flushed => return Lasting::Repeating(flush_on_and_on(redis)),
             RedisFault::Full(policy) => {
                 let server = &redis.servers[0];
-                let used: u64 = server.info("used_memory").await.parse().expect("a number");
                 server
                     .must(&["CONFIG", "SET", "maxmemory-policy", policy])
                     .await;
-                // Less than it holds now: nothing more may come, or something must go, but not everything.
-                let less = if policy == "noeviction" { 64 } else { 8 };
-                let most = (used - less * 1024).to_string();
-                server.must(&["CONFIG", "SET", "maxmemory", &most]).await;
+                server.must(&["CONFIG", "RESETSTAT"]).await;
+                return Lasting::Repeating(fill_up(server.port, policy == "noeviction"));
             }
             RedisFault::OldDump => {
                 redis.servers[0].must(&["SAVE"]).await;
@@ -145,19 +160,32 @@ impl RedisFault {
                 redis.servers[master].kill();
                 return Lasting::Number(master);
             }
+            RedisFault::Deposed => {
+                let master = redis.master().await;
+                redis.servers[master].signal(Signal::STOP);
+                return Lasting::Number(master);
+            }
         }
         Lasting::Quietly
     }
 
-    pub(crate) async fn end(self, lasting: Lasting, redis: &mut Layout) {
+    /// Ends it. Answers what is wrong with the fault itself: a Redis that was not full shows nothing.
+    pub(crate) async fn end(self, lasting: Lasting, redis: &mut Layout) -> Option<&'static str> {
+        if let Lasting::Repeating(repeating) = &lasting {
+            repeating.abort();
+        }
         match (self, lasting) {
             (RedisFault::Killed, _) => redis.servers[0].start_again().await,
             (RedisFault::Frozen, _) => redis.servers[0].signal(Signal::CONT),
-            (_, Lasting::Flushing(flushing)) => flushing.abort(),
-            (RedisFault::Full(_), _) => {
-                redis.servers[0]
-                    .must(&["CONFIG", "SET", "maxmemory", "0"])
-                    .await;
+            (RedisFault::Full(policy), Lasting::Repeating(repeating)) => {
+                let _ = repeating.await;
+                let server = &redis.servers[0];
+                let was_full = match policy {
+                    "noeviction" => !server.info("errorstat_OOM").await.is_empty(),
+                    _ => server.info("evicted_keys").await != "0",
+                };
+                server.must(&["CONFIG", "SET", "maxmemory", "0"]).await;
+                return (!was_full).then_some("Redis was not full");
             }
             (RedisFault::OldDump, _) => {
                 redis.servers[0].kill();
@@ -169,13 +197,41 @@ impl RedisFault {
                     redis.wires[one].set(super::proxy::Wire::Sound);
                 }
             }
+            (RedisFault::Deposed, Lasting::Number(one)) => {
+                redis.replaced(one).await;
+                redis.servers[one].signal(Signal::CONT);
+            }
             (_, Lasting::Number(one)) => {
-                redis.replaced().await;
+                redis.replaced(one).await;
                 redis.servers[one].start_again().await;
             }
-            (_, Lasting::Quietly) => {}
+            (_, Lasting::Quietly | Lasting::Repeating(_)) => {}
         }
+        None
     }
+}
+
+/// Leaves it less memory than it holds, again and again: nothing more may come, or something must go, but not everything.
+fn fill_up(port: u16, keeps_all: bool) -> JoinHandle<()> {
+    let less = if keeps_all { 64 * 1024 } else { 2 * 1024 };
+    tokio::spawn(async move {
+        loop {
+            if let Ok(info) = crate::redis::ask(port, &["INFO", "memory"]).await
+                && let Some(used) = field(info.text(), "used_memory")
+            {
+                let most = used.saturating_sub(less).to_string();
+                let _ = crate::redis::ask(port, &["CONFIG", "SET", "maxmemory", &most]).await;
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+    })
+}
+
+fn field(info: &str, name: &str) -> Option<u64> {
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line?.parse().ok()
 }
 
 fn flush_on_and_on(redis: &Layout) -> JoinHandle<()> {

@@ -20,6 +20,8 @@ pub(crate) struct Row {
     /// How long it took until `/readyz` was 503, where it had to be.
     pub(crate) unready: Option<Duration>,
     pub(crate) ready: Option<Duration>,
+    /// How long it took until all instances used Redis again, where there is one.
+    pub(crate) redis: Option<Option<Duration>>,
     /// How long another instance still accepted what had ended.
     pub(crate) latest: Duration,
 }
@@ -47,10 +49,16 @@ impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "| fault ({}) | requests | failures by kind | honest users signed out | revived | accepted elsewhere for | `/readyz` 503 after | ready again after |",
-            self.profile.name()
+            "| fault ({}) | requests | failures by kind | honest users signed out | revived | accepted elsewhere for | `/readyz` 503 after | ready again after |{}",
+            self.profile.name(),
+            if self.profile.has_redis() {
+                " Redis in use again after |"
+            } else {
+                ""
+            },
         )?;
-        writeln!(f, "|---|--:|---|--:|--:|--:|--:|--:|")?;
+        let more = if self.profile.has_redis() { "--:|" } else { "" };
+        writeln!(f, "|---|--:|---|--:|--:|--:|--:|--:|{more}")?;
         self.rows.iter().try_for_each(|row| writeln!(f, "{row}"))
     }
 }
@@ -76,6 +84,10 @@ impl fmt::Display for Row {
             seconds(Some(self.latest), ""),
             seconds(self.unready, ""),
             seconds(self.ready, "never"),
-        )
+        )?;
+        match self.redis {
+            Some(redis) => write!(f, " {} |", seconds(redis, "never")),
+            None => Ok(()),
+        }
     }
 }

@@ -55,6 +55,10 @@ impl Profile {
         ALL.map(Profile::name).join(", ")
     }
 
+    pub(crate) fn has_redis(self) -> bool {
+        !matches!(self, Profile::Sqlite | Profile::Postgres)
+    }
+
     pub(crate) fn instances(self) -> usize {
         match self {
             Profile::Sqlite => 1,

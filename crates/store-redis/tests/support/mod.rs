@@ -6,6 +6,7 @@
     reason = "no single test uses all of it"
 )]
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use countersign_store_redis::{Patience, RedisStore, RedisUrl, Settings};
@@ -18,6 +19,11 @@ pub use sql::{Fresh, postgres, random, sqlite};
 
 pub const SINGLE: &str = "COUNTERSIGN_TEST_REDIS";
 pub const CLUSTER: &str = "COUNTERSIGN_TEST_REDIS_CLUSTER";
+
+/// `redis-server`, or another that speaks the same, such as Valkey's.
+pub fn program() -> OsString {
+    std::env::var_os("COUNTERSIGN_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
 
 /// A server that the environment names. Without one the test fails: what was not tested must not look like what was.
 pub fn url(variable: &str) -> String {

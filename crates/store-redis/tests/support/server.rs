@@ -72,7 +72,7 @@ impl Server {
         ];
         let is_sentinel = self.options.iter().any(|option| option == "--sentinel");
         let basics = if is_sentinel { &[][..] } else { &basics };
-        let child = Command::new("redis-server")
+        let child = Command::new(crate::support::program())
             .args(basics)
             .args(&self.options)
             .stdout(Stdio::null())
