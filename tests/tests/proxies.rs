@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use countersign_tests::proxies::{Kind, Proxy, free_port};
 use countersign_tests::server::ROOT_SECRET;
-use countersign_tests::{Api, Backend, Random, Server, Setup, within_a_second};
+use countersign_tests::{Answer, Api, Backend, Random, Server, Setup, within_a_second};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,6 +42,7 @@ behind_each_proxy!(
     a_rolling_restart_fails_nobody,
     a_killed_instance_costs_no_refresh,
     events_are_passed_on_as_they_come,
+    refusals_of_the_proxy_are_problems,
 );
 
 /// Two instances on ports that stay theirs through restarts.
@@ -170,25 +171,43 @@ async fn work(api: Api, email: String, sure: bool, stop: Arc<AtomicBool>, met: A
             assert_eq!(api.me(&tokens.access).await.expect(200)["email"], email);
             sleep(Duration::from_millis(60)).await;
         }
-        if round % 8 != 0 {
+        if round % 16 != 0 {
             continue;
         }
-        let answer = api.logout(&tokens.refresh).await;
-        let mut told = vec![answer.status == 204];
+        let body = json!({"refresh_token": tokens.refresh});
+        let logout = api.request(Method::POST, "/auth/logout").json(&body);
+        unless_cut_off(logout, 204, sure, &met).await;
         loop {
-            let answer = api.login(&email, PASSWORD).await;
-            told.push(answer.status == 200);
-            if answer.status == 200 {
+            let body = json!({"email": email, "password": PASSWORD});
+            let login = api.request(Method::POST, "/auth/login").json(&body);
+            if let Some(answer) = unless_cut_off(login, 200, sure, &met).await {
                 tokens = answer.tokens();
                 met.signed_in.fetch_add(1, Ordering::Relaxed);
                 break;
             }
-            assert!(!sure && answer.status == 502, "sign-in: {answer:?}");
         }
-        let unsure = told.iter().filter(|told| !**told).count() as u64;
-        assert!(!sure || unsure == 0, "sign-out: {answer:?}");
-        met.unsure.fetch_add(unsure, Ordering::Relaxed);
     }
+}
+
+/// Sends what is not sent twice by itself. Where not `sure`, the instance may go away meanwhile: then the proxy says 503, or
+/// resets the stream.
+async fn unless_cut_off(
+    request: reqwest::RequestBuilder,
+    status: u16,
+    sure: bool,
+    met: &Met,
+) -> Option<Answer> {
+    match Api::try_send(request).await {
+        Ok(answer) if answer.status == status => return Some(answer),
+        Ok(answer) => {
+            assert!(!sure, "{answer:?}");
+            answer.expect(503);
+            assert_eq!(answer.code(), "unavailable");
+        }
+        Err(error) => assert!(!sure && !error.is_timeout(), "{error:?}"),
+    }
+    met.unsure.fetch_add(1, Ordering::Relaxed);
+    None
 }
 
 /// Clients at work, and what they met with so far.
@@ -247,7 +266,7 @@ async fn a_rolling_restart_fails_nobody(kind: Kind) {
         met.signed_in.load(Ordering::Relaxed),
     );
     println!("{refreshed} refreshes, {signed_in} sign-ins, none failed");
-    assert!(refreshed > 100 && signed_in > 5, "{refreshed}, {signed_in}");
+    assert!(refreshed > 100 && signed_in > 3, "{refreshed}, {signed_in}");
 }
 
 async fn a_killed_instance_costs_no_refresh(kind: Kind) {
@@ -320,7 +339,8 @@ async fn events_are_passed_on_as_they_come(kind: Kind) {
         assert!(began.elapsed() < Duration::from_secs(5));
         hear.send(()).await.unwrap();
     }
-    assert!(answer.chunk().await.unwrap().is_none());
+    // HTTP/2 may end with an empty frame.
+    assert!(answer.chunk().await.unwrap().unwrap_or_default().is_empty());
     serving.abort();
 }
 
@@ -374,4 +394,43 @@ async fn a_caching_nginx_gives_nobody_the_answer_of_another() {
     let second = clients[1].get(path).await;
     assert_eq!(second.header("x-kept"), "HIT", "{first:?} {second:?}");
     assert_eq!(first.expect(200), second.expect(200));
+}
+
+/// What the proxy says by itself is a problem like those of the server, with the time to wait.
+async fn refusals_of_the_proxy_are_problems(kind: Kind) {
+    // Nobody listens there.
+    let mut random = Random::from_environment();
+    let nobody = format!("127.0.0.1:{}", free_port(&mut random));
+    let proxy = Proxy::start(kind, [&nobody, &nobody], &[]).await;
+    let api = proxy.client(address(8));
+    for path in ["/auth/me", "/auth/revocations"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.code(), "unavailable", "{answer:?}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    let answer = api.refresh("cs_rt_x").await;
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (503, "unavailable")
+    );
+    // A flood from one address, and meanwhile somebody else.
+    let mut refused = None;
+    for _ in 0..40 {
+        let answer = api.login("ada@example.com", PASSWORD).await;
+        if answer.status == 429 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("40 sign-ins in a moment are a flood");
+    assert_eq!(refused.code(), "rate_limited");
+    assert_eq!(refused.header("content-type"), "application/problem+json");
+    assert_eq!(refused.header("retry-after"), "30");
+    let answer = proxy
+        .client(address(9))
+        .login("ada@example.com", PASSWORD)
+        .await;
+    assert_eq!(answer.status, 503);
 }
