@@ -107,8 +107,7 @@ impl Drop for Proxy {
         }
         // nginx has workers, which go when their master is asked to, and not when it is killed.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        let began = std::time::Instant::now();
-        while began.elapsed() < Duration::from_secs(5) {
+        for _ in 0..500 {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
             }

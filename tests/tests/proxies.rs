@@ -100,6 +100,13 @@ async fn a_life_through_the_proxy(kind: Kind) {
     })
     .await;
     api.refresh(&tokens.refresh).await.expect(401);
+    // Links are the issuer's, whatever a client says that its host is.
+    let path = "/.well-known/oauth-authorization-server";
+    let forged = api.request(Method::GET, path);
+    let forged = forged.header("X-Forwarded-Host", "evil.example.net");
+    let metadata = Api::send(forged).await;
+    assert_eq!(metadata.expect(200)["issuer"], "https://auth.example.com");
+    assert!(!metadata.text.contains("evil"), "{metadata:?}");
     api.get("/healthz").await.expect(200);
     api.get("/readyz").await.expect(200);
     for path in ["/metrics", "//metrics", "/%6detrics"] {
@@ -261,6 +268,10 @@ async fn a_rolling_restart_fails_nobody(kind: Kind) {
         sleep(Duration::from_millis(2_500)).await;
     }
     let met = work.end().await;
+    let [a, b] = &instances;
+    let path = "/.well-known/jwks.json";
+    let keys = a.api().get(path).await.expect(200);
+    assert_eq!(keys, b.api().get(path).await.expect(200), "one key set");
     let (refreshed, signed_in) = (
         met.refreshed.load(Ordering::Relaxed),
         met.signed_in.load(Ordering::Relaxed),
