@@ -251,8 +251,7 @@ async fn a_rolling_restart_fails_nobody(kind: Kind) {
     let mut instances = two().await;
     let proxy = in_front_of(kind, &instances).await;
     let work = Work::begin(&proxy, true).await;
-    for number in 0..2 {
-        let instance = &mut instances[number];
+    for instance in &mut instances {
         let base = instance.base().to_owned();
         instance.signal(rustix::process::Signal::TERM);
         // It says so, and goes on answering.
