@@ -46,6 +46,14 @@ impl Api {
         }
     }
 
+    /// Speaks to this server by this client, however that gets there.
+    pub fn with_client(base: &str, http: Client) -> Api {
+        Api {
+            base: base.into(),
+            http,
+        }
+    }
+
     /// A client with another address of this machine, in `127.0.0.0/8`.
     pub fn from_address(base: &str, address: Ipv4Addr) -> Api {
         let http = bare_client()

@@ -12,6 +12,7 @@ pub mod examples;
 pub mod faults;
 pub mod postgres;
 pub mod promise;
+pub mod proxies;
 pub mod random;
 pub mod raw;
 pub mod redis;

@@ -20,6 +20,8 @@ pub struct Redis {
     pub port: u16,
     folder: TempDir,
     options: Vec<String>,
+    /// User and password, where the default user may do nothing.
+    login: Option<(String, String)>,
     child: Option<Child>,
 }
 
@@ -44,11 +46,30 @@ impl Reply {
 impl Redis {
     /// Starts one that writes nothing to the disk by itself. With `--sentinel` among the options it is a Sentinel.
     pub async fn start(random: &mut Random, options: &[&str]) -> Redis {
+        let mut options: Vec<&str> = options.to_vec();
+        if !options.contains(&"--sentinel") {
+            options.extend(["--save", "", "--appendonly", "no"]);
+        }
+        Redis::start_from(random, |_| Vec::new(), &options, None).await
+    }
+
+    /// Starts one with these files in its folder, of which `settings.conf` is its own; the paths in them may name the folder. The
+    /// address and the folder are set beside them. The test itself speaks as `login`, user and password.
+    pub async fn start_from(
+        random: &mut Random,
+        files: impl Fn(&Path) -> Vec<(&'static str, String)>,
+        options: &[&str],
+        login: Option<(&str, &str)>,
+    ) -> Redis {
         let folder = crate::server::temporary_folder();
+        for (name, text) in files(folder.path()) {
+            std::fs::write(folder.path().join(name), text).expect("write");
+        }
         let mut redis = Redis {
             port: 0,
             folder,
             options: options.iter().map(|option| (*option).to_owned()).collect(),
+            login: login.map(|(user, password)| (user.into(), password.into())),
             child: None,
         };
         for _ in 0..8 {
@@ -85,9 +106,6 @@ impl Redis {
             .arg("--dir")
             .arg(self.folder.path())
             .args(&self.options);
-        if !self.options.iter().any(|option| option == "--sentinel") {
-            command.args(["--save", "", "--appendonly", "no"]);
-        }
         let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("log"))
@@ -144,7 +162,9 @@ impl Redis {
 
     /// Sends one command on a connection of its own.
     pub async fn ask(&self, words: &[&str]) -> Result<Reply, String> {
-        let asking = timeout(Duration::from_secs(5), ask(self.port, words));
+        let login = self.login.as_ref();
+        let login = login.map(|(user, password)| [user.as_str(), password.as_str()]);
+        let asking = timeout(Duration::from_secs(5), ask_as(login, self.port, words));
         asking.await.map_err(|_| "no answer".to_owned())?
     }
 
@@ -181,15 +201,26 @@ fn program() -> OsString {
 }
 
 pub(crate) async fn ask(port: u16, words: &[&str]) -> Result<Reply, String> {
+    ask_as(None, port, words).await
+}
+
+async fn ask_as(login: Option<[&str; 2]>, port: u16, words: &[&str]) -> Result<Reply, String> {
     let stream = TcpStream::connect(("127.0.0.1", port)).await;
     let mut stream = BufReader::new(stream.map_err(|error| error.to_string())?);
+    if let Some([user, password]) = login {
+        send(&mut stream, &["AUTH", user, password]).await?;
+    }
+    send(&mut stream, words).await
+}
+
+async fn send(stream: &mut BufReader<TcpStream>, words: &[&str]) -> Result<Reply, String> {
     let mut command = format!("*{}\r\n", words.len());
     for word in words {
         command.push_str(&format!("${}\r\n{word}\r\n", word.len()));
     }
     let sent = stream.write_all(command.as_bytes()).await;
     sent.map_err(|error| error.to_string())?;
-    read(&mut stream).await
+    read(stream).await
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Result<Reply, String> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use countersign_tests::{Api, Backend, Server, Setup, on_each_backend};
+use countersign_tests::{Api, Backend, Server, Setup, on_each_backend, within_a_second};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
@@ -52,14 +52,15 @@ async fn sign_ins_in_flight_are_answered(backend: Backend) {
 async fn nothing_acknowledged_is_lost_under_load(backend: Backend) {
     let mut server = Server::start(backend).await;
     let api = server.api();
-    let clients: Vec<_> = (0..8)
-        .map(|i| {
-            let api = api.clone();
-            tokio::spawn(
-                async move { work_until_gone(&api, &format!("user{i}@example.com")).await },
-            )
-        })
-        .collect();
+    let mut clients = Vec::new();
+    for i in 0..8 {
+        let (api, email) = (api.clone(), format!("user{i}@example.com"));
+        // Before anybody works: on a slow machine the eighth would come after the end.
+        let token = api.new_session(&email, PASSWORD).await.refresh;
+        clients.push(tokio::spawn(async move {
+            work_until_gone(&api, &email, token).await
+        }));
+    }
     sleep(Duration::from_millis(500)).await;
     server.signal(Signal::TERM);
     assert_eq!(server.wait(LONGEST).await.code(), Some(0));
@@ -76,8 +77,7 @@ async fn nothing_acknowledged_is_lost_under_load(backend: Backend) {
 }
 
 /// Refreshes until the server takes no more; returns the last refresh token that was handed out.
-async fn work_until_gone(api: &Api, email: &str) -> (String, String) {
-    let mut token = api.new_session(email, PASSWORD).await.refresh;
+async fn work_until_gone(api: &Api, email: &str, mut token: String) -> (String, String) {
     loop {
         let body = serde_json::json!({"refresh_token": token});
         let request = api
@@ -109,4 +109,27 @@ async fn idle_connections_do_not_delay_it() {
         began.elapsed()
     );
     drop(silent);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn draining_answers_everything_but_that_it_is_ready() {
+    let setup = Setup::new(Backend::Sqlite).set("COUNTERSIGN_DRAIN_SECONDS", "60");
+    let mut server = setup.start().await;
+    let api = server.api();
+    let session = api.new_session("ada@example.com", PASSWORD).await;
+    assert_eq!(api.get("/healthz").await.header("connection"), "");
+    server.signal(Signal::TERM);
+    within_a_second("not ready", async || {
+        let answer = api.get("/readyz").await;
+        answer.status == 503 && !answer.header("retry-after").is_empty()
+    })
+    .await;
+    let session = api.refresh(&session.refresh).await.tokens();
+    let answer = api.me(&session.access).await;
+    answer.expect(200);
+    assert_eq!(answer.header("connection"), "close");
+    api.login("ada@example.com", PASSWORD).await.expect(200);
+    // Whoever asks twice means it.
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait(LONGEST).await.code(), Some(0));
 }

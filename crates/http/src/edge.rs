@@ -11,15 +11,17 @@ use axum::response::{IntoResponse, Response};
 use countersign_flows::Flows;
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, AUTHORIZATION,
-    CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VARY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Version};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::client_address::TrustedProxies;
 use crate::context::RequestId;
 use crate::device::DEVICE;
+use crate::drain::Drain;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 use crate::sight::{End, Outlets, Repeated, Sight};
 use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
@@ -67,6 +69,7 @@ pub struct Edge {
     pub(crate) flows: Arc<Flows>,
     pub(crate) settings: Arc<EdgeSettings>,
     pub(crate) sight: Arc<Sight>,
+    pub(crate) drain: Drain,
 }
 
 impl Edge {
@@ -82,7 +85,14 @@ impl Edge {
             sight: Arc::new(Sight::new(Arc::clone(&flows), outlets, secure)),
             flows,
             settings: Arc::new(settings),
+            drain: Drain::default(),
         }
+    }
+
+    /// The same, about to stop when this says so.
+    #[must_use]
+    pub fn draining_with(self, drain: Drain) -> Self {
+        Self { drain, ..self }
     }
 
     /// Whether clients reach this server by HTTPS.
@@ -110,6 +120,7 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
         .unwrap_or_else(|| new_request_id(&edge));
     let watched = edge.sight.begin(&edge.flows, &request, id.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
+    let version = request.version();
     let standings = Standings::default();
     request.extensions_mut().insert(standings.clone());
     let mut response = next.run(request).await;
@@ -134,6 +145,9 @@ async fn settle(State(edge): State<Edge>, mut request: Request, next: Next) -> R
     // Nearly every answer holds a token or personal data; the few public ones say so themselves.
     let no_store = HeaderValue::from_static("no-store");
     headers.entry(CACHE_CONTROL).or_insert(no_store);
+    if edge.drain.begun() && version <= Version::HTTP_11 {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     watched.end(response.status(), end);
     response
 }

@@ -9,6 +9,7 @@ mod client_address;
 mod context;
 mod device;
 mod docs_page;
+mod drain;
 mod edge;
 mod fields;
 mod form;
@@ -21,6 +22,7 @@ mod sight;
 mod standings;
 
 pub use client_address::{ForwardingHeader, TrustedProxies};
+pub use drain::Drain;
 pub use edge::{CorsOrigins, Edge, EdgeSettings};
 pub use openapi::openapi;
 pub use routes::{operator_router, public_router};

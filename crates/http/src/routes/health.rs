@@ -70,7 +70,7 @@ impl From<bool> for Dependency {
 
 /// Can the server serve?
 ///
-/// 503 while something that it needs is down; `dependencies` then says what.
+/// 503 while something that it needs is down, or it is about to stop; `dependencies` says what is down.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -89,6 +89,12 @@ pub(super) async fn readyz(State(edge): State<Edge>) -> Result<Answer<Ready>, Pr
         announcements: announcements.into(),
         redis: redis.map(Dependency::from),
     };
+    if edge.drain.begun() {
+        return Err(Problem::from(&UNAVAILABLE)
+            .detail("The server is about to stop.")
+            .retry_after(Duration::from_secs(2))
+            .with("dependencies", json!(dependencies)));
+    }
     match database && announcements {
         true => Ok(Answer(Ready {
             status: "ready",

@@ -56,6 +56,13 @@ impl Default for Limits {
 /// The most bytes that a request's head may have; more is answered with 431.
 const MAX_HEAD: usize = 16 * 1024;
 
+/// How long connections that were accepted last may take to begin a request before idle ones are closed: their clients
+/// know of no shutdown yet.
+const LAST_COMERS: Duration = Duration::from_millis(100);
+
+/// How many connections are accepted last, at most.
+const MOST_LAST_COMERS: usize = 1024;
+
 /// Serves until `shutdown` resolves, then stops accepting, lets requests that have begun finish
 /// within `limits.grace`, and returns.
 pub async fn serve(
@@ -67,6 +74,19 @@ pub async fn serve(
     let builder = Arc::new(builder());
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
+    let take = |(stream, peer, place): Accepted| {
+        let connection = Connection {
+            stream,
+            peer,
+            limits,
+            router: router.clone(),
+        };
+        let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
+        tokio::spawn(async move {
+            connection.serve(&builder, watcher).await;
+            drop(place);
+        });
+    };
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
@@ -74,19 +94,7 @@ pub async fn serve(
             () = &mut shutdown => break,
         };
         match accepted {
-            Ok((stream, peer, place)) => {
-                let connection = Connection {
-                    stream,
-                    peer,
-                    limits,
-                    router: router.clone(),
-                };
-                let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
-                tokio::spawn(async move {
-                    connection.serve(&builder, watcher).await;
-                    drop(place);
-                });
-            }
+            Ok(accepted) => take(accepted),
             // Out of file descriptors, most likely: others must close first.
             Err(error) => {
                 tracing::error!(%error, "cannot accept connections");
@@ -94,7 +102,16 @@ pub async fn serve(
             }
         }
     }
+    // Those that the kernel has let in already would be cut off with the listener, and whatever they have sent.
+    for _ in 0..MOST_LAST_COMERS {
+        let waiting = accept(&listener, &places);
+        match tokio::time::timeout(Duration::from_millis(1), waiting).await {
+            Ok(Ok(accepted)) => take(accepted),
+            _ => break,
+        }
+    }
     drop(listener);
+    tokio::time::sleep(LAST_COMERS).await;
     if tokio::time::timeout(limits.grace, graceful.shutdown())
         .await
         .is_err()
@@ -103,11 +120,11 @@ pub async fn serve(
     }
 }
 
+/// A connection and its place.
+type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
+
 /// The next connection, once there is a place for it.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await

@@ -8,7 +8,7 @@ use std::time::Duration;
 use countersign_flows::clock::SharedClock;
 use countersign_flows::{Flows, Role};
 use countersign_http::{
-    CorsOrigins as EdgeCors, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
+    CorsOrigins as EdgeCors, Drain, Edge, EdgeSettings, Limits, Outlets, Spans, TrustedProxies,
     operator_router, public_router,
 };
 use countersign_store::Store;
@@ -123,7 +123,9 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     span_figures.register(&mut registry);
     let spans = traces.clone().map(|traces| traces as Arc<dyn Spans>);
     let outlets = Outlets { registry, spans };
-    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings(&settings), outlets);
+    let drain = Drain::default();
+    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings(&settings), outlets)
+        .draining_with(drain.clone());
     let limits = Limits {
         connections: descriptors::room_for(settings.max_connections, &settings),
         ..Limits::default()
@@ -142,6 +144,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     };
     let stopping = async {
         let signal = stop_signal().await;
+        drain_for(settings.drain, signal, &drain).await;
         tracing::info!(signal, "stopping: requests in flight have 10 seconds");
         // Received by both servers and the follower, unless they have ended already.
         let _ = stop.send(true);
@@ -164,6 +167,24 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     request_log.flush(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Lets load balancers see that this instance is about to stop. A second signal ends the wait.
+async fn drain_for(longest: Duration, signal: &str, drain: &Drain) {
+    if longest.is_zero() {
+        return;
+    }
+    drain.begin();
+    let seconds = longest.as_secs();
+    tracing::info!(
+        signal,
+        seconds,
+        "draining: not ready, and answering until then"
+    );
+    tokio::select! {
+        () = tokio::time::sleep(longest) => {}
+        _ = stop_signal() => {}
+    }
 }
 
 /// The settings by name, as text that tells whether they are the same. Of those that are shown hidden, it is the one secret

@@ -50,6 +50,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `COUNTERSIGN_MAX_CONNECTIONS`: open client connections.
     pub max_connections: usize,
+    /// `COUNTERSIGN_DRAIN_SECONDS`: 0 to 300 seconds between being asked to stop and stopping.
+    pub drain: Duration,
     /// `COUNTERSIGN_CORS_ORIGINS`.
     pub cors_origins: CorsOrigins,
     /// `TRUSTED_PROXIES`: empty means that forwarding fields are ignored.

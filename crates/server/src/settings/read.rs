@@ -34,6 +34,10 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             &COUNTERSIGN_MAX_CONNECTIONS,
             number(&COUNTERSIGN_MAX_CONNECTIONS),
         ),
+        drain: reader.get(
+            &COUNTERSIGN_DRAIN_SECONDS,
+            duration(&COUNTERSIGN_DRAIN_SECONDS, 1),
+        ),
         cors_origins: reader.get_or(
             &COUNTERSIGN_CORS_ORIGINS,
             |text| {

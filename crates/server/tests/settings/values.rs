@@ -25,6 +25,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             ops_addr: Some("127.0.0.1:9090".parse().unwrap()),
             data_dir: path("./countersign-data"),
             max_connections: 10_000,
+            drain: Duration::ZERO,
             cors_origins: CorsOrigins::Loopback,
             trusted_proxies: vec![],
             forwarding_header: ForwardingHeader::XForwardedFor,
@@ -166,7 +167,7 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 14] = [
+    let fields: [Field; 15] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
         }),
@@ -187,6 +188,7 @@ fn numbers() {
         ("ARGON2_PARALLELISM", 1, &|s| hasher(s)[3]),
         ("HASH_WORKERS", 1, &|s| s.hash_workers as u64),
         ("HASH_LANES", 1, &|s| s.hash_lanes as u64),
+        ("COUNTERSIGN_DRAIN_SECONDS", 1, &|s| seconds(s.drain)),
         ("HASH_QUEUE_SECONDS", 1, &|s| seconds(s.hash_queue)),
         ("AUDIT_RETENTION_DAYS", 86_400, &|s| {
             seconds(s.audit_retention)
