@@ -10,6 +10,7 @@ mod context;
 mod device;
 mod docs_page;
 mod edge;
+mod feed;
 mod fields;
 mod form;
 mod openapi;
@@ -17,6 +18,7 @@ mod paging;
 mod problem;
 mod routes;
 mod serve;
+mod service;
 mod sight;
 mod standings;
 
