@@ -135,7 +135,10 @@ mod tests {
         assert_eq!(key.expose().len(), 49);
         assert_eq!(ServiceKeyHash::presented(key.expose()), Some(key.hash()));
         assert_ne!(key.hash(), ServiceKey::new([0xfa; 32]).hash());
-        assert_eq!(format!("{key:?} {:?}", key.hash()), "ServiceKey ServiceKeyHash");
+        assert_eq!(
+            format!("{key:?} {:?}", key.hash()),
+            "ServiceKey ServiceKeyHash"
+        );
     }
 
     #[test]

@@ -99,10 +99,18 @@ impl Feed {
     }
 
     /// The keys have changed, and have yet to be read. Answers whether that is news.
-    pub(crate) fn keys_changed(&self, announcement: &Announcement, seq: Option<i64>, at: i64) -> bool {
+    pub(crate) fn keys_changed(
+        &self,
+        announcement: &Announcement,
+        seq: Option<i64>,
+        at: i64,
+    ) -> bool {
         let mut state = self.state();
         let until = announcement.expires_at.as_second();
-        let news = state.keys_told.insert(announcement.clone(), until).is_none();
+        let news = state
+            .keys_told
+            .insert(announcement.clone(), until)
+            .is_none();
         if news {
             let fact = Fact::KeysChanged;
             state.keys_due.push(Learned { fact, seq, at });
@@ -229,7 +237,8 @@ impl Flows {
         let old = first && at < self.elapsed_millis() - NEWS_LASTS.as_millis() as i64;
         match (old, seq) {
             (true, Some(seq)) => {
-                self.feed.progress(|progress| progress.passed_over = progress.passed_over.max(seq));
+                self.feed
+                    .progress(|progress| progress.passed_over = progress.passed_over.max(seq));
             }
             _ if news => self.feed.learn(Learned {
                 fact: Fact::Revoked(revocation),

@@ -130,7 +130,10 @@ impl Flows {
         let keys = self.service_keys.load();
         let key = keys.get(&hash).ok_or(ServiceRefusal::Invalid)?;
         let service = Service(Arc::clone(key));
-        match (self.is_live(&service), key.scopes.iter().any(|has| has == scope.as_str())) {
+        match (
+            self.is_live(&service),
+            key.scopes.iter().any(|has| has == scope.as_str()),
+        ) {
             (false, _) => Err(ServiceRefusal::Invalid),
             (true, false) => Err(ServiceRefusal::OutOfScope),
             (true, true) => Ok(service),

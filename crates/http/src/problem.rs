@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use countersign_flows::{
     DeleteAccountError, Fault, FieldError, LoginError, LogoutError, PasswordChangeError,
-    ProfileError, RefreshError, RegistrationError, ServiceRefusal, SessionError, TokenRefusal, Trace,
+    ProfileError, RefreshError, RegistrationError, ServiceRefusal, SessionError, TokenRefusal,
+    Trace,
 };
 use countersign_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};

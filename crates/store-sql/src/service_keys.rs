@@ -64,7 +64,7 @@ async fn create_in(
         new.id.0.into(),
         new.name.as_str().into(),
         new.hash.0.as_slice().into(),
-        records::names(&new.scopes).into(),
+        records::names(&new.scopes).as_str().into(),
         act.now.into(),
         new.expires_at.into(),
     ];

@@ -173,11 +173,14 @@ impl RevocationSet {
     /// Everything in the set, in no order. Nobody else can change it meanwhile, as during [`purge`](Self::purge).
     pub fn entries(&self) -> Vec<Revocation> {
         let entries = self.read();
-        let sessions = entries.sessions.iter().map(|(sid, entry)| Revocation::Session {
-            sid: *sid,
-            until: entry.until,
-            event: entry.event,
-        });
+        let sessions = entries
+            .sessions
+            .iter()
+            .map(|(sid, entry)| Revocation::Session {
+                sid: *sid,
+                until: entry.until,
+                event: entry.event,
+            });
         let users = entries.users.iter().map(|(sub, entry)| Revocation::User {
             sub: *sub,
             not_before: entry.not_before,

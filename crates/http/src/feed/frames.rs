@@ -191,14 +191,20 @@ mod tests {
              \"everybody\":[{\"not_before\":6000,\"until\":12,\
              \"event_id\":\"00000000-0000-0000-0000-000000000003\"}]}\n\n"
         );
-        assert_eq!(text(&facts(&[Fact::KeysChanged])), "event: keys_changed\ndata: {}\n\n");
+        assert_eq!(
+            text(&facts(&[Fact::KeysChanged])),
+            "event: keys_changed\ndata: {}\n\n"
+        );
     }
 
     #[test]
     fn a_snapshot_is_never_without_an_end_and_its_parts_are_bounded() {
         let none = snapshot(&[]);
         assert_eq!(none.len(), 1);
-        assert_eq!(text(&none[0]), "event: snapshot\ndata: {\"part\":1,\"complete\":true}\n\n");
+        assert_eq!(
+            text(&none[0]),
+            "event: snapshot\ndata: {\"part\":1,\"complete\":true}\n\n"
+        );
         let many: Vec<_> = (0..=2 * ENTRIES as u128)
             .map(|n| Revocation::Session {
                 sid: Uuid::from_u128(n),

@@ -167,14 +167,20 @@ impl Hub {
         }
         state.progress = news.progress;
         state.ring.followed(&news.progress, now);
-        self.figures.kept.set(i64::try_from(state.ring.bytes()).unwrap_or(i64::MAX));
+        self.figures
+            .kept
+            .set(i64::try_from(state.ring.bytes()).unwrap_or(i64::MAX));
     }
 
     /// Lets a client in that was there lately. `None`: what it lacks is not known.
     pub(super) fn resume(&self, point: &ResumePoint) -> Option<Joined> {
         let state = self.state();
         let now = now(&self.flows);
-        let age = self.flows.now().as_millisecond().saturating_sub(point.as_of);
+        let age = self
+            .flows
+            .now()
+            .as_millisecond()
+            .saturating_sub(point.as_of);
         let known = point.installation == self.flows.installation();
         let place = state.ring.place_of(point, age, now).filter(|_| known)?;
         state.join(place, now)
@@ -213,7 +219,10 @@ impl State {
         let mut before = self.ring.since(place)?;
         // All that it speaks of is in what the client has got by now.
         let beat = self.beat.as_ref();
-        before.extend(beat.filter(|(_, at)| now - at < BLIND).map(|(beat, _)| beat.clone()));
+        before.extend(
+            beat.filter(|(_, at)| now - at < BLIND)
+                .map(|(beat, _)| beat.clone()),
+        );
         Some(Joined { before, receiver })
     }
 }
@@ -221,11 +230,31 @@ impl State {
 impl Figures {
     fn register(&self, registry: &mut Registry) {
         let counters = [
-            ("entries", "Entries and changes of keys that were told to all who follow", &self.entries),
-            ("snapshots", "Clients of the feed that were sent everything", &self.snapshots),
-            ("resumed", "Clients of the feed that went on where they had been", &self.resumed),
-            ("lagged", "Times that a client of the feed was too slow and began anew", &self.lagged),
-            ("refused", "Clients of the feed for whom there was no place", &self.refused),
+            (
+                "entries",
+                "Entries and changes of keys that were told to all who follow",
+                &self.entries,
+            ),
+            (
+                "snapshots",
+                "Clients of the feed that were sent everything",
+                &self.snapshots,
+            ),
+            (
+                "resumed",
+                "Clients of the feed that went on where they had been",
+                &self.resumed,
+            ),
+            (
+                "lagged",
+                "Times that a client of the feed was too slow and began anew",
+                &self.lagged,
+            ),
+            (
+                "refused",
+                "Clients of the feed for whom there was no place",
+                &self.refused,
+            ),
             (
                 "heartbeats_withheld",
                 "Heartbeats that were not sent because this instance could not follow the announcements",

@@ -134,9 +134,8 @@ impl Ring {
         if self.whole_since.is_some_and(|whole| since <= whole) {
             return None;
         }
-        let lacks = |kept: &Kept| {
-            kept.to >= since || kept.bound.is_none_or(|bound| bound > point.seq)
-        };
+        let lacks =
+            |kept: &Kept| kept.to >= since || kept.bound.is_none_or(|bound| bound > point.seq);
         let sent = self.frames.iter().take_while(|kept| !lacks(kept)).count();
         Some(self.first + sent as u64)
     }

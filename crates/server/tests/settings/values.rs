@@ -24,7 +24,8 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             addr: "127.0.0.1:8080".parse().unwrap(),
             ops_addr: Some("127.0.0.1:9090".parse().unwrap()),
             data_dir: path("./countersign-data"),
-            max_connections: 10_000,
+            max_connections: 20_000,
+            feed_subscribers: None,
             cors_origins: CorsOrigins::Loopback,
             trusted_proxies: vec![],
             forwarding_header: ForwardingHeader::XForwardedFor,
@@ -166,9 +167,12 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 14] = [
+    let fields: [Field; 15] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
+        }),
+        ("COUNTERSIGN_FEED_SUBSCRIBERS", 1, &|s| {
+            s.feed_subscribers.unwrap_or(usize::MAX) as u64
         }),
         ("DATABASE_MAX_CONNECTIONS", 1, &|s| {
             s.database_max_connections.into()

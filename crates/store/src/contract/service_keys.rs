@@ -95,7 +95,10 @@ pub async fn revoked_key_stays_revoked<S: Store>(a: Arc<S>, b: Arc<S>) {
     let again = acting(at(30));
     assert_eq!(a.revoke_service_key(new.id, &again).await.unwrap(), None);
     assert!(a.event(again.event()).await.unwrap().is_none());
-    assert_eq!(a.service_keys().await.unwrap(), [record(&new, 10, Some(20))]);
+    assert_eq!(
+        a.service_keys().await.unwrap(),
+        [record(&new, 10, Some(20))]
+    );
     assert_eq!(announced(&*a).await.len(), 2);
 }
 
