@@ -50,6 +50,14 @@ impl Snapshots {
         snapshot
     }
 
+    /// Lets go of this one, which cannot be joined to what is new.
+    pub(super) async fn discard(&self, snapshot: &Arc<Snapshot>) {
+        self.0
+            .lock()
+            .await
+            .take_if(|last| Arc::ptr_eq(last, snapshot));
+    }
+
     /// Lets go of one that is not fresh any more: it may be large.
     pub(super) fn tidy(&self, now: i64) {
         if let Ok(mut last) = self.0.try_lock() {

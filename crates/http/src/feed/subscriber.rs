@@ -105,6 +105,7 @@ impl Subscriber {
                 self.snapshot = Some((snapshot, 0));
                 return self.take(joined);
             }
+            self.hub.snapshots.discard(&snapshot).await;
         }
     }
 
