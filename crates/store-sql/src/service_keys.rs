@@ -7,7 +7,7 @@ use countersign_store::{
 
 use crate::announcements::announce;
 use crate::audit::append;
-use crate::driver::{DbError, Tx, Verdict};
+use crate::driver::{DbError, Tx, Value, Verdict};
 use crate::{SqlStore, records, statements};
 
 #[async_trait]
@@ -64,7 +64,7 @@ async fn create_in(
         new.id.0.into(),
         new.name.as_str().into(),
         new.hash.0.as_slice().into(),
-        records::names(&new.scopes).as_str().into(),
+        Value::Json(records::names(&new.scopes)),
         act.now.into(),
         new.expires_at.into(),
     ];

@@ -168,10 +168,12 @@ impl Connection {
                 answer.map(|answer| busy.until_sent(answer))
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // On the heap once, not several times in the futures around it: there may be ten thousand that only wait.
+        let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let mut served = Box::pin(served);
         // Clients that go away or send nonsense are no news to anybody.
         tokio::select! {
-            served = watcher.watch(connection) => if let Err(error) = served {
+            served = &mut served => if let Err(error) = served {
                 tracing::debug!(%peer, error, "connection ended");
             },
             () = stalled(&mut stopped, &endless) => {}

@@ -128,7 +128,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         connections,
         ..Limits::default()
     };
-    let feed_subscribers = settings.feed_subscribers.unwrap_or(connections / 2);
+    let feed_subscribers = settings.feed_subscribers.unwrap_or(connections / 3 * 2);
     let edge_settings = edge_settings(&settings, feed_subscribers);
     let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings, outlets);
     let (feed, feed_stopped) = (edge.clone(), stopped.clone());

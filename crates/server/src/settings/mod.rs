@@ -50,7 +50,7 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `COUNTERSIGN_MAX_CONNECTIONS`: open client connections.
     pub max_connections: usize,
-    /// How many clients may follow the feed of revocations; `None`: half of the connections that there are in the end.
+    /// How many clients may follow the feed of revocations; `None`: two thirds of the connections that there are in the end.
     pub feed_subscribers: Option<usize>,
     /// `COUNTERSIGN_CORS_ORIGINS`.
     pub cors_origins: CorsOrigins,

@@ -38,7 +38,7 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
         feed_subscribers: reader.get_or(
             &COUNTERSIGN_FEED_SUBSCRIBERS,
             |text| number(&COUNTERSIGN_FEED_SUBSCRIBERS)(text).map(Some),
-            || (None, Some((max_connections / 2).to_string())),
+            || (None, Some((max_connections / 3 * 2).to_string())),
         ),
         cors_origins: reader.get_or(
             &COUNTERSIGN_CORS_ORIGINS,

@@ -24,7 +24,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             addr: "127.0.0.1:8080".parse().unwrap(),
             ops_addr: Some("127.0.0.1:9090".parse().unwrap()),
             data_dir: path("./countersign-data"),
-            max_connections: 20_000,
+            max_connections: 15_000,
             feed_subscribers: None,
             cors_origins: CorsOrigins::Loopback,
             trusted_proxies: vec![],
