@@ -187,6 +187,8 @@ async fn without_the_database_heartbeats_stop_and_clients_may_still_come() {
     let mut follower = Follower::new(&key);
     follower.follow_soon(&server).await;
     follower.until_beat().await;
+    // From then on the profile is in memory.
+    api.me(&tokens.access).await.expect(200);
 
     cluster.stop_fast();
     sleep(Duration::from_secs(5)).await;
