@@ -27,27 +27,24 @@ impl Snapshots {
         &self,
         flows: &Arc<Flows>,
         place: impl FnOnce() -> u64,
-    ) -> Arc<Snapshot> {
+    ) -> Option<Arc<Snapshot>> {
         let mut last = self.0.lock().await;
         let at = now(flows);
         if let Some(snapshot) = &*last
             && at - snapshot.at < LASTS
         {
-            return Arc::clone(snapshot);
+            return Some(Arc::clone(snapshot));
         }
         // In this order: what is in the ring before the place is in the set as well.
         let place = place();
         let owned = Arc::clone(flows);
         // A set of a million entries takes a second of a core.
         let built = tokio::task::spawn_blocking(move || frames::snapshot(&owned.revoked()));
-        let frames = match built.await {
-            Ok(frames) => frames,
-            // The runtime is ending.
-            Err(_) => Vec::new(),
-        };
+        // `None`: the runtime is ending. Whoever has no snapshot must not hear a heartbeat.
+        let frames = built.await.ok()?;
         let snapshot = Arc::new(Snapshot { frames, place, at });
         *last = Some(Arc::clone(&snapshot));
-        snapshot
+        Some(snapshot)
     }
 
     /// Lets go of this one, which cannot be joined to what is new.

@@ -94,12 +94,14 @@ impl Subscriber {
         self.before.pop_front()
     }
 
-    /// Begins with everything.
+    /// Begins with everything. Where that cannot be, there is nothing to receive, and the stream ends.
     async fn begin(&mut self) {
         self.receiver = None;
         for _ in 0..TRIES {
             let end = || self.hub.end();
-            let snapshot = self.hub.snapshots.get(&self.hub.flows, end).await;
+            let Some(snapshot) = self.hub.snapshots.get(&self.hub.flows, end).await else {
+                return;
+            };
             if let Some(joined) = self.hub.join(&snapshot) {
                 self.hub.figures.snapshots.inc();
                 self.snapshot = Some((snapshot, 0));
