@@ -82,7 +82,9 @@ enum Event {
 
 fn apply(set: &RevocationSet, event: &Event) {
     match *event {
-        Event::Session(sid, until) => set.end_session(id(sid), until, None),
+        Event::Session(sid, until) => {
+            set.end_session(id(sid), until, None);
+        }
         Event::User(sub, not_before, until) => {
             set.end_user(id(sub), not_before * 1000, until, None);
         }
@@ -193,7 +195,7 @@ proptest! {
 fn what_changes_nothing_is_no_news_and_the_entries_make_the_same_set_again() {
     use countersign_token::Revocation;
     let set = RevocationSet::new();
-    let event = |n: u128| Some(Uuid::from_u128(n));
+    let event = |n: u128| Some(id(n));
     assert!(set.end_session(id(1), 100, event(1)));
     assert!(!set.end_session(id(1), 100, event(1)));
     assert!(!set.end_session(id(1), 90, None));
