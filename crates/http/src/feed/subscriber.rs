@@ -23,7 +23,9 @@ const TRIES: usize = 3;
 struct Subscriber {
     hub: Arc<Hub>,
     service: Service,
-    /// What is sent first; the parts of a snapshot are shared.
+    /// What every stream begins with, until it is sent.
+    beginning: Option<Bytes>,
+    /// What is sent next; the parts of a snapshot are shared.
     snapshot: Option<(Arc<Snapshot>, usize)>,
     before: VecDeque<Bytes>,
     receiver: Option<Receiver<Bytes>>,
@@ -40,6 +42,7 @@ pub(crate) async fn stream(
     hub.figures.subscribers.inc();
     let mut subscriber = Subscriber {
         service,
+        beginning: Some(frames::beginning()),
         snapshot: None,
         before: VecDeque::new(),
         receiver: None,
@@ -53,7 +56,6 @@ pub(crate) async fn stream(
         }
         None => subscriber.begin().await,
     }
-    subscriber.before.push_front(frames::beginning());
     Body::from_stream(stream::unfold(subscriber, Subscriber::next))
 }
 
@@ -84,6 +86,9 @@ impl Subscriber {
 
     /// What is to be sent before anything new: the snapshot, and then what has come since it was made.
     fn waiting(&mut self) -> Option<Bytes> {
+        if let Some(beginning) = self.beginning.take() {
+            return Some(beginning);
+        }
         if let Some((snapshot, sent)) = &mut self.snapshot {
             if let Some(frame) = snapshot.frames.get(*sent) {
                 *sent += 1;
