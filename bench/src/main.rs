@@ -8,6 +8,7 @@ mod process;
 mod refusal;
 mod server;
 mod statistics;
+mod subscribers;
 mod timing;
 mod work;
 
@@ -61,6 +62,9 @@ struct Arguments {
     /// Instead of all that: so many failed sign-ins of each kind in turns, and whether their times can be told apart.
     #[arg(long, value_parser = clap::value_parser!(u32).range(50..=1_000_000))]
     timing: Option<u32>,
+    /// Instead of all that: so many followers of the feed of revocations, what they cost, and how soon they are told.
+    #[arg(long, conflicts_with = "timing", value_parser = clap::value_parser!(u32).range(1..=25_000))]
+    subscribers: Option<u32>,
     /// Sign-outs on one of three instances on PostgreSQL, of which the time to the refusal by the others is printed.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     sign_outs: u16,
@@ -87,6 +91,10 @@ fn main() -> Result<()> {
         .build()?;
     runtime.block_on(async {
         for backend in &arguments.backend {
+            if let Some(count) = arguments.subscribers {
+                follow(&arguments, *backend, count as usize).await?;
+                continue;
+            }
             if let Some(each) = arguments.timing {
                 time(&arguments, *backend, each as usize).await?;
                 continue;
@@ -109,6 +117,16 @@ async fn time(arguments: &Arguments, backend: Backend, each: usize) -> Result<()
     println!("{}:\n", backend.name());
     timing::run(&server, each).await?;
     server.stop().await
+}
+
+async fn follow(arguments: &Arguments, backend: Backend, count: usize) -> Result<()> {
+    let Arguments { binary, lanes, .. } = arguments;
+    // Nothing is measured that hashes.
+    let mut server = Server::prepare(binary, backend, 4, *lanes).await?;
+    println!("{}:\n", backend.name());
+    subscribers::run(&mut server, count).await?;
+    println!();
+    Ok(())
 }
 
 async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {

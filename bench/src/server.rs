@@ -40,6 +40,8 @@ pub(crate) struct Server {
     database_process: Option<Process>,
     /// The root secret of another instance; its own lies in its folder.
     secret: Option<String>,
+    /// Settings beside those that every server here has.
+    more: Vec<(&'static str, String)>,
     folder: TempDir,
     running: Option<(Child, String)>,
 }
@@ -73,6 +75,7 @@ impl Server {
             database,
             database_process,
             secret: None,
+            more: Vec::new(),
             folder,
             running: None,
         })
@@ -88,6 +91,7 @@ impl Server {
             database: self.database.clone(),
             database_process: self.database_process,
             secret: Some(secret.trim().to_owned()),
+            more: self.more.clone(),
             folder: tempfile::Builder::new()
                 .prefix("countersign-bench.")
                 .tempdir()?,
@@ -128,10 +132,20 @@ impl Server {
 
     /// Runs another command of the binary on the same database; it must succeed.
     pub(crate) fn command(&self, arguments: &[&str]) -> Result<()> {
+        self.output(arguments).map(drop)
+    }
+
+    /// The same; returns what it printed.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Result<String> {
         let output = self.settings().args(arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         anyhow::ensure!(output.status.success(), "{arguments:?}: {said}");
-        Ok(())
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Changes a setting for the next start.
+    pub(crate) fn set(&mut self, name: &'static str, value: String) {
+        self.more.push((name, value));
     }
 
     /// The binary with the settings of this server.
@@ -147,6 +161,7 @@ impl Server {
         for limit in ["LOGIN", "ACCOUNT", "REGISTER", "REFRESH", "OTHER"] {
             command.env(format!("RATE_LIMIT_{limit}"), "off");
         }
+        command.envs(self.more.iter().cloned());
         command.env("HASH_LANES", self.lanes.to_string());
         if let Some(database) = &self.database {
             command.env("DATABASE_URL", database);

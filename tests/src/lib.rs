@@ -10,6 +10,7 @@ pub mod collector;
 pub mod database;
 pub mod examples;
 pub mod faults;
+pub mod feed;
 pub mod postgres;
 pub mod promise;
 pub mod proxies;

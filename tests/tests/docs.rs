@@ -88,3 +88,39 @@ async fn every_route_has_an_example() {
         "docs/api.md has no example of {missing:?}"
     );
 }
+
+/// The stream does not end, so it is cut off, and what counts is which events came.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_about_the_feed() {
+    let page: PathBuf = [env!("CARGO_MANIFEST_DIR"), "..", "docs/feed.md"]
+        .iter()
+        .collect();
+    let text = std::fs::read_to_string(page).expect("docs/feed.md");
+    let command = text
+        .lines()
+        .find_map(|line| line.strip_prefix("$ curl "))
+        .expect("a call");
+    let server = Server::start(Backend::Sqlite).await;
+    let key = server.feed_key("docs");
+    // As long as it takes the server to learn of the key.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    let command = command
+        .replace("cs_sk_…", &key)
+        .replace("http://127.0.0.1:8080", server.base());
+    let run = tokio::task::spawn_blocking(move || {
+        std::process::Command::new("sh")
+            .args(["-c", &format!("curl --silent --max-time 3 {command}")])
+            .output()
+    });
+    let run = run.await.expect("no panic").expect("curl");
+    let shown = String::from_utf8(run.stdout).expect("UTF-8");
+    let mut events = shown.lines().filter(|line| line.starts_with("event: "));
+    assert!(shown.starts_with("retry: 1000\n\n"), "{shown}");
+    assert_eq!(events.next(), Some("event: snapshot"), "{shown}");
+    assert!(events.all(|event| event == "event: heartbeat"), "{shown}");
+    assert!(
+        shown.contains("\nid: 1.") && shown.contains("\"age_ms\":"),
+        "{shown}"
+    );
+    assert!(shown.contains("\"complete\":true"), "{shown}");
+}

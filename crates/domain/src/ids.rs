@@ -53,6 +53,18 @@ id! {
     EventId
 }
 
+id! {
+    /// A service key. A UUIDv7, so that keys sort by age.
+    ServiceKeyId
+}
+
+impl ServiceKeyId {
+    /// An id for a key that is made at `now`.
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        Self(EventId::new(now, random).0)
+    }
+}
+
 impl EventId {
     /// An id for something that happens at `now`.
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {

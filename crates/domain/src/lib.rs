@@ -17,5 +17,6 @@ pub mod refresh_token;
 pub mod root_secret;
 pub mod rotation;
 pub mod security_events;
+pub mod service_key;
 
-pub use ids::{EventId, SessionId, UserId};
+pub use ids::{EventId, ServiceKeyId, SessionId, UserId};

@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_domain::rotation::later;
-use countersign_store::{Announced, Announcement, Subject};
+use countersign_store::{Announced, Announcement};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Flows;
 use crate::fault::Fault;
+use crate::feed::as_i64;
 
 /// What was announced within the last so long is read again at every look, since a transaction may
 /// commit after one with a greater number. The store lets no transaction begin its commit later
@@ -54,6 +55,8 @@ pub(crate) struct Followed {
     /// The numbers honoured of those that will be read again.
     seen: HashSet<i64>,
     read_all_at: Option<Duration>,
+    /// How often the table was found to have been restored to an earlier state.
+    restored: u64,
 }
 
 impl Followed {
@@ -78,16 +81,18 @@ impl Followed {
     }
 
     /// Notes a look, and answers what it brought that is new.
-    fn end(&mut self, elapsed: Duration, after: i64, announced: &[Announced]) -> Vec<Announcement> {
+    fn end(&mut self, elapsed: Duration, after: i64, announced: &[Announced]) -> Vec<Announced> {
         let newest = announced.iter().map(|one| one.seq).max().unwrap_or(after);
         if after == 0 {
-            // The table may have been restored to an earlier state.
+            // The table may have been restored to an earlier state. Entries that have expired are not read.
+            let before = self.looks.back().map_or(0, |(_, known)| *known);
+            self.restored += u64::from(newest < before && !announced.is_empty());
             for (_, known) in &mut self.looks {
                 *known = newest.min(*known);
             }
         }
         let fresh = announced.iter().filter(|one| !self.seen.contains(&one.seq));
-        let fresh = fresh.map(|one| one.announcement.clone()).collect();
+        let fresh = fresh.cloned().collect();
         self.looks.push_back((elapsed, newest));
         self.seen = announced.iter().map(|one| one.seq).collect();
         fresh
@@ -99,18 +104,29 @@ impl Flows {
     /// this every half second; what this instance did itself is honoured before it is answered.
     pub async fn follow(&self) -> Result<(), Fault> {
         let mut followed = self.followed.lock().await;
-        let elapsed = self.clock.elapsed();
+        let (elapsed, as_of) = (self.clock.elapsed(), self.clock.now());
         let after = followed.begin(elapsed);
+        let first = followed.looks.is_empty();
         let announced = self.store.announcements_after(after, self.cautious_now());
         let fresh = followed.end(elapsed, after, &announced.await?);
-        self.honour(&fresh);
-        let now = self.clock.now();
-        let keys_changed = fresh.iter().any(|a| a.subject == Subject::KeysChanged);
-        if keys_changed || self.keys.load().is_stale(now) {
-            self.reload_keys(now).await?;
+        for Announced { seq, announcement } in &fresh {
+            self.honour_one(announcement, Some(*seq), first);
         }
+        if self.keys.load().is_stale(self.clock.now()) {
+            self.reload_keys(self.clock.now()).await?;
+        }
+        self.reload_due().await?;
         self.followed_at.store(millis(elapsed), Ordering::Relaxed);
-        self.revocations.purge(self.cautious_now().as_second());
+        let newest = followed.looks.back().map_or(0, |(_, newest)| *newest);
+        self.feed.progress(|progress| {
+            progress.began = as_i64(elapsed);
+            progress.as_of = as_of;
+            progress.newest = newest;
+            progress.restored = followed.restored;
+        });
+        let now = self.cautious_now().as_second();
+        self.revocations.purge(now);
+        self.feed.purge(now);
         Ok(())
     }
 
@@ -119,10 +135,22 @@ impl Flows {
     pub async fn hear(&self) -> Result<(), Fault> {
         let news = self.store.news().await;
         self.honour(&news);
-        if news.iter().any(|one| one.subject == Subject::KeysChanged) {
-            self.reload_keys(self.clock.now()).await?;
+        self.reload_due().await
+    }
+
+    /// Reads signing keys and service keys again, where a change of them was announced. What could not be read stays due.
+    pub(crate) async fn reload_due(&self) -> Result<(), Fault> {
+        if !self.feed.keys_are_due() {
+            return Ok(());
         }
-        Ok(())
+        let due = self.feed.take_keys_due();
+        let read = async {
+            self.reload_service_keys().await?;
+            self.reload_keys(self.clock.now()).await
+        };
+        let read = read.await;
+        self.feed.keys_read(due, read.is_ok());
+        read
     }
 
     /// The time, unless the clock was set forward since the start: then the time that it would be
@@ -157,22 +185,7 @@ impl Flows {
     /// Makes announcements hold on this instance, at once. Doing so twice is harmless.
     pub(crate) fn honour(&self, announcements: &[Announcement]) {
         for announcement in announcements {
-            let until = announcement.expires_at.as_second();
-            let event = announcement.event.map(|event| event.0);
-            match announcement.subject {
-                Subject::Session(id) => self.revocations.end_session(id.0, until, event),
-                Subject::User { id, not_before } => {
-                    let not_before = not_before.as_millisecond();
-                    self.revocations.end_user(id.0, not_before, until, event);
-                    self.user_cache.forget(id);
-                }
-                Subject::Everybody { not_before } => {
-                    let not_before = not_before.as_millisecond();
-                    self.revocations.end_everybody(not_before, until, event);
-                }
-                Subject::UserChanged(id) => self.user_cache.forget(id),
-                Subject::KeysChanged => {}
-            }
+            self.honour_one(announcement, None, false);
         }
     }
 
@@ -205,7 +218,7 @@ impl Flows {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -213,6 +226,7 @@ fn millis(duration: Duration) -> u64 {
 mod tests {
     use super::*;
     use countersign_domain::SessionId;
+    use countersign_store::Subject;
 
     fn announced(seq: i64) -> Announced {
         Announced {

@@ -12,6 +12,7 @@ mod caller;
 pub mod clock;
 mod delete_account;
 mod fault;
+mod feed;
 mod figures;
 pub mod hashing;
 mod honour;
@@ -27,6 +28,7 @@ mod profile;
 pub mod random;
 mod refresh;
 mod register;
+mod service_keys;
 mod sessions;
 mod user_cache;
 mod users;
@@ -49,8 +51,10 @@ use quick_cache::sync::Cache;
 pub use access::{Authenticated, LEEWAY, TokenRefusal, Tokens};
 pub use audit::{Event, EventFilter, Explained, Explanation, Trace, Verified, VerifyError};
 pub use caller::Caller;
+pub use countersign_token::Revocation;
 pub use delete_account::DeleteAccountError;
 pub use fault::{Fault, FieldError, Overloaded};
+pub use feed::{Fact, Learned, NEWS_LASTS, News, Progress};
 pub use figures::Figures;
 pub use honour::Readiness;
 pub use limits::{Counted, Counting, LimitFigures, LimitPolicy, Limited, Standing};
@@ -62,6 +66,7 @@ pub use password_change::{PasswordChange, PasswordChangeError};
 pub use profile::{ProfileError, ProfilePatch};
 pub use refresh::RefreshError;
 pub use register::{Registration, RegistrationError};
+pub use service_keys::{CreateServiceKeyError, Service, ServiceRefusal};
 pub use sessions::{Page, SessionError};
 pub use users::{CreateUser, CreateUserError, UpdateUserError, UserService};
 
@@ -120,6 +125,9 @@ pub struct Flows {
     verifier: Verifier,
     token_cache: TokenCache,
     revocations: RevocationSet,
+    feed: feed::Feed,
+    service_keys: ArcSwap<service_keys::LiveKeys>,
+    installation: u32,
     user_cache: UserCache,
     /// Tells this instance from others.
     instance: OnceLock<uuid::Uuid>,

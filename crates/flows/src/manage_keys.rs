@@ -60,7 +60,7 @@ impl Flows {
         }
         let announcements = self.store.install_key(key.as_ref(), how, &act).await?;
         self.honour(&announcements.unwrap_or_default());
-        self.reload_keys(now).await?;
+        self.reload_due().await?;
         Ok(key.map(|_| signs_at))
     }
 

@@ -15,6 +15,7 @@ use quick_cache::sync::Cache;
 use crate::audit::Recorder;
 use crate::clock::Clock;
 use crate::fault::Fault;
+use crate::feed::Feed;
 use crate::hashing::{HashPool, PoolSettings};
 use crate::keys::{KeyRing, Seal, SigningSecret, generate};
 use crate::limits::Limiter;
@@ -124,6 +125,9 @@ impl Flows {
             verifier,
             token_cache: TokenCache::new(TOKEN_CACHE),
             revocations: RevocationSet::new(),
+            feed: Feed::for_servers(role == Role::Server),
+            service_keys: ArcSwap::default(),
+            installation: short(fingerprint.as_ref()),
             user_cache: UserCache::new(USER_CACHE),
             instance: OnceLock::new(),
             followed: tokio::sync::Mutex::default(),
@@ -137,6 +141,7 @@ impl Flows {
             flows.ensure_signing_key(now).await?;
         }
         flows.reload_keys(now).await?;
+        flows.reload_service_keys().await?;
         flows.follow().await?;
         Ok(flows)
     }
@@ -222,6 +227,12 @@ pub(crate) fn note_key(act: &mut Act, key: &NewKey) {
     let details = &mut act.draft.details;
     details.insert("kid".to_owned(), key.kid.clone().into());
     details.insert("algorithm".to_owned(), key.algorithm.clone().into());
+}
+
+/// The beginning of a fingerprint.
+fn short(fingerprint: &[u8]) -> u32 {
+    let first = fingerprint.first_chunk();
+    u32::from_be_bytes(first.copied().unwrap_or_default())
 }
 
 fn earlier(now: Timestamp, by: Duration) -> Timestamp {

@@ -54,7 +54,7 @@ async fn count(parts: &mut Parts, edge: &Edge) -> Result<(), Problem> {
 
 /// The token; `None`: no such header. Two of them are refused, since a proxy and this server might
 /// not agree on which one counts.
-fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn bearer_token(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);

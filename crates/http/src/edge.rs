@@ -22,6 +22,7 @@ use crate::client_address::TrustedProxies;
 use crate::context::RequestId;
 use crate::device::DEVICE;
 use crate::drain::Drain;
+use crate::feed::Hub;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 use crate::sight::{End, Outlets, Repeated, Sight};
 use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
@@ -46,6 +47,8 @@ pub struct EdgeSettings {
     pub trusted_proxies: TrustedProxies,
     /// Which web pages may call this server from a browser.
     pub cors: CorsOrigins,
+    /// How many clients may follow the feed at a time.
+    pub feed_subscribers: usize,
 }
 
 impl EdgeSettings {
@@ -70,6 +73,7 @@ pub struct Edge {
     pub(crate) settings: Arc<EdgeSettings>,
     pub(crate) sight: Arc<Sight>,
     pub(crate) drain: Drain,
+    pub(crate) feed: Arc<Hub>,
 }
 
 impl Edge {
@@ -79,9 +83,12 @@ impl Edge {
     }
 
     /// An edge for these use cases that shows itself there.
-    pub fn with_outlets(flows: Arc<Flows>, settings: EdgeSettings, outlets: Outlets) -> Self {
+    pub fn with_outlets(flows: Arc<Flows>, settings: EdgeSettings, mut outlets: Outlets) -> Self {
         let secure = settings.secure();
+        let registry = &mut outlets.registry;
+        let feed = Hub::new(Arc::clone(&flows), settings.feed_subscribers, registry);
         Self {
+            feed: Arc::new(feed),
             sight: Arc::new(Sight::new(Arc::clone(&flows), outlets, secure)),
             flows,
             settings: Arc::new(settings),
@@ -93,6 +100,17 @@ impl Edge {
     #[must_use]
     pub fn draining_with(self, drain: Drain) -> Self {
         Self { drain, ..self }
+    }
+
+    /// Tells those who follow the feed what there is to tell, until `stopped`; then their streams end. The server
+    /// runs this all the time.
+    pub async fn feed(&self, stopped: impl Future<Output = ()>) {
+        self.feed.run(stopped).await;
+    }
+
+    /// Tells those who follow the feed what has come by now, and how fresh that is. [`Edge::feed`] does so by itself.
+    pub fn feed_now(&self) {
+        self.feed.beat();
     }
 
     /// Whether clients reach this server by HTTPS.

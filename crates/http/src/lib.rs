@@ -11,6 +11,7 @@ mod device;
 mod docs_page;
 mod drain;
 mod edge;
+mod feed;
 mod fields;
 mod form;
 mod openapi;
@@ -18,6 +19,7 @@ mod paging;
 mod problem;
 mod routes;
 mod serve;
+mod service;
 mod sight;
 mod standings;
 

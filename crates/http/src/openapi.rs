@@ -105,6 +105,13 @@ fn problems(operation: &str) -> Vec<&'static Kind> {
             STORE,
             &[&FORBIDDEN, &MALFORMED_REQUEST, &VALIDATION_FAILED],
         ],
+        "revocations" => &[&[
+            &MISSING_SERVICE_KEY,
+            &INVALID_TOKEN,
+            &INVALID_SERVICE_KEY,
+            &INSUFFICIENT_SCOPE,
+            &FEED_FULL,
+        ]],
         "readyz" => &[STORE],
         _ => &[],
     };
@@ -175,11 +182,14 @@ const ABOUT: &str = "Registers users, signs them in, keeps them signed in and si
 Access tokens are short-lived JWTs (RFC 9068) that your APIs verify by themselves; refresh tokens rotate.\n\n\
 Every error is `application/problem+json` (RFC 9457) with a stable `code`. Every answer has `X-Request-Id`.";
 
-fn security_schemes() -> [(&'static str, SecurityScheme); 2] {
+fn security_schemes() -> [(&'static str, SecurityScheme); 3] {
     let mut bearer = Http::new(HttpAuthScheme::Bearer);
     bearer.bearer_format = Some("JWT".to_owned());
     let password = Flow::Password(Password::new("/auth/login", Scopes::new()));
+    let mut service_key = Http::new(HttpAuthScheme::Bearer);
+    service_key.description = Some("A key of `countersign service-key create`.".to_owned());
     [
+        ("service_key", SecurityScheme::Http(service_key)),
         ("bearer", SecurityScheme::Http(bearer)),
         ("password", SecurityScheme::OAuth2(OAuth2::new([password]))),
     ]

@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use countersign_flows::{
     DeleteAccountError, Fault, FieldError, LoginError, LogoutError, PasswordChangeError,
-    ProfileError, RefreshError, RegistrationError, SessionError, TokenRefusal, Trace,
+    ProfileError, RefreshError, RegistrationError, ServiceRefusal, SessionError, TokenRefusal,
+    Trace,
 };
 use countersign_store::StoreError;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -60,6 +61,8 @@ kinds! {
     TOKEN_EXPIRED 401 "token_expired" "invalid_token" TOKEN, "The access token has expired", "Use the refresh token to get a new one.";
     TOKEN_OUTDATED 401 "token_outdated" "invalid_token" TOKEN, "The access token is out of date", "What it says of its user has changed. Use the refresh token to get a new one.";
     ACCESS_SESSION_REVOKED 401 "session_revoked" "invalid_token" TOKEN, "The session has ended", "Its tokens no longer work. Sign in again.";
+    MISSING_SERVICE_KEY 401 "missing_service_key" "invalid_request" TOKEN, "A service key is needed", "Send the service key as `Authorization: Bearer <key>`.";
+    INVALID_SERVICE_KEY 401 "invalid_service_key" "invalid_token" TOKEN, "The service key is not valid", "It is unknown, was revoked, or has expired. An operator makes a new one with `countersign service-key create`.";
     INVALID_CREDENTIALS 401 "invalid_credentials" "invalid_grant" PASSWORD, "The e-mail address or the password is wrong", "There is no account with this e-mail address and password.";
     INVALID_REFRESH_TOKEN 401 "invalid_refresh_token" "invalid_grant" TOKEN, "The refresh token is not valid", "It was not issued by this server, or its session is long gone. Sign in again.";
     SESSION_EXPIRED 401 "session_expired" "invalid_grant" TOKEN, "The session has expired", "It was not used for too long, or has reached its greatest age. Sign in again.";
@@ -69,6 +72,7 @@ kinds! {
     WRONG_CURRENT_PASSWORD 403 "invalid_credentials" "invalid_grant" NO, "The current password is wrong", "The password was not changed.";
     REAUTHENTICATION_REQUIRED 403 "reauthentication_required" "invalid_grant" NO, "The password is needed once more", "Send the account's right `password` to delete it.";
     FORBIDDEN 403 "forbidden" "unauthorized_client" NO, "You may not do this", "It needs the role `admin`.";
+    INSUFFICIENT_SCOPE 403 "insufficient_scope" "insufficient_scope" NO, "The service key is not meant for this", "An operator makes one that is with `countersign service-key create --scope feed`.";
     NOT_FOUND 404 "not_found" "invalid_request" NO, "There is nothing here", "No route has this path.";
     SESSION_NOT_FOUND 404 "session_not_found" "invalid_request" NO, "There is no such session", "None of your sessions has this id.";
     METHOD_NOT_ALLOWED 405 "method_not_allowed" "invalid_request" NO, "The method is not allowed here", "`Allow` lists those that are.";
@@ -80,11 +84,15 @@ kinds! {
     RATE_LIMITED 429 "rate_limited" "slow_down" NO, "Too many attempts", "Try again after the time in `Retry-After`.";
     INTERNAL 500 "internal_error" "server_error" NO, "Something went wrong", "The fault is the server's. Its log has more under this request id.";
     OVERLOADED 503 "overloaded" "temporarily_unavailable" NO, "Too many sign-ins at once", "Try again after the time in `Retry-After`.";
+    FEED_FULL 503 "feed_full" "temporarily_unavailable" NO, "Too many follow the feed already", "Try again after the time in `Retry-After`, on another instance if there is one. Meanwhile, count the feed as stale.";
     UNAVAILABLE 503 "unavailable" "temporarily_unavailable" NO, "The server cannot do this right now", "Its storage does not answer. Nothing was changed; try again after the time in `Retry-After`.";
 }
 
 /// How long to wait for a store that does not answer.
 const STORE_RETRY: Duration = Duration::from_secs(2);
+
+/// How long to wait for a place in the feed.
+const FEED_RETRY: Duration = Duration::from_secs(5);
 
 /// An answer that is not a success.
 #[derive(Clone, Debug)]
@@ -114,6 +122,11 @@ impl From<&'static Kind> for Problem {
 }
 
 impl Problem {
+    /// No place is free in the feed.
+    pub(crate) fn feed_full() -> Self {
+        Self::from(&FEED_FULL).retry_after(FEED_RETRY)
+    }
+
     pub(crate) fn fields(errors: Vec<FieldError>) -> Self {
         Self {
             errors,
@@ -338,6 +351,15 @@ impl From<TokenRefusal> for Problem {
             TokenRefusal::Expired(trace) => Self::from(&TOKEN_EXPIRED).trace(trace),
             TokenRefusal::Revoked(trace) => Self::from(&ACCESS_SESSION_REVOKED).trace(trace),
             TokenRefusal::Outdated(trace) => Self::from(&TOKEN_OUTDATED).trace(trace),
+        }
+    }
+}
+
+impl From<ServiceRefusal> for Problem {
+    fn from(refusal: ServiceRefusal) -> Self {
+        match refusal {
+            ServiceRefusal::Invalid => Self::from(&INVALID_SERVICE_KEY),
+            ServiceRefusal::OutOfScope => Self::from(&INSUFFICIENT_SCOPE),
         }
     }
 }

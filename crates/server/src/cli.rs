@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use countersign_domain::service_key::ServiceScope;
+use jiff::SignedDuration;
 
 /// A self-hosted authentication server
 ///
@@ -48,6 +50,9 @@ pub enum Command {
     /// List and rotate signing keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Make, list and revoke keys of services that follow what is revoked
+    #[command(subcommand)]
+    ServiceKey(ServiceKeyCommand),
     /// Read, export and verify the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -197,6 +202,44 @@ pub enum KeysCommand {
         #[arg(long)]
         emergency: bool,
     },
+}
+
+/// The commands about service keys.
+#[derive(Debug, Subcommand)]
+pub enum ServiceKeyCommand {
+    /// Make a service key and print it, for this one time
+    Create {
+        /// What it is called: 1 to 64 characters of `a-z`, `A-Z`, `0-9`, `.`, `_` and `-`
+        name: String,
+        /// What it is good for: `feed`, to follow what is revoked
+        #[arg(long = "scope", value_name = "SCOPE", required = true)]
+        scopes: Vec<ServiceScope>,
+        /// For how long it is good, such as `90d` or `12h`; always, if not given
+        #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+        expires: Option<SignedDuration>,
+    },
+    /// List the service keys that were made, the oldest first; the keys themselves are not kept
+    List,
+    /// Revoke a service key: streams that it has open end within a second
+    Revoke {
+        /// Its id, or its name
+        #[arg(value_name = "ID|NAME")]
+        key: String,
+    },
+}
+
+/// A whole number of days or hours.
+fn lifetime(text: &str) -> Result<SignedDuration, String> {
+    let wrong = || "must be 1 to 36500 days or hours, such as `90d` or `12h`".to_owned();
+    let hours = match (text.strip_suffix('d'), text.strip_suffix('h')) {
+        (Some(days), _) => (days, 24),
+        (_, Some(hours)) => (hours, 1),
+        _ => return Err(wrong()),
+    };
+    let number = hours.0.parse::<u16>().map_err(|_| wrong())?;
+    let fits = (1..=36_500).contains(&number) && hours.0.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| SignedDuration::from_hours(i64::from(number) * hours.1))
+        .ok_or_else(wrong)
 }
 
 /// The commands about the audit log.

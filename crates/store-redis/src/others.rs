@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign_domain::audit::{Draft, Ink, Mark, Row, Salt, Sealed};
-use countersign_domain::{EventId, UserId};
+use countersign_domain::{EventId, ServiceKeyId, UserId};
 use countersign_store::{
     Act, Announced, Announcement, Announcements, Audit, Chain, EventQuery, Housekeeping,
-    InstallKey, KeyRecord, Keys, Link, NewKey, Purge, StoreError, StoredEvent,
+    InstallKey, KeyRecord, Keys, Link, NewKey, NewServiceKey, Purge, ServiceKeyCreated,
+    ServiceKeyRecord, ServiceKeys, StoreError, StoredEvent,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -69,6 +70,45 @@ impl Keys for RedisStore {
         now: Timestamp,
     ) -> Result<Vec<u8>, StoreError> {
         self.core.beneath.bind_root_secret(fingerprint, now).await
+    }
+}
+
+#[async_trait]
+impl ServiceKeys for RedisStore {
+    async fn service_keys(&self) -> Result<Vec<ServiceKeyRecord>, StoreError> {
+        self.core.beneath.service_keys().await
+    }
+
+    async fn create_service_key(
+        &self,
+        new: &NewServiceKey,
+        act: &Act,
+    ) -> Result<ServiceKeyCreated, StoreError> {
+        let (new, act) = (new.clone(), act.clone());
+        self.detached(move |core| async move {
+            let created = core.beneath.create_service_key(&new, &act).await?;
+            if let ServiceKeyCreated::Created(announcements) = &created {
+                core.settle(announcements, false).await;
+            }
+            Ok(created)
+        })
+        .await
+    }
+
+    async fn revoke_service_key(
+        &self,
+        id: ServiceKeyId,
+        act: &Act,
+    ) -> Result<Option<Vec<Announcement>>, StoreError> {
+        let act = act.clone();
+        self.detached(move |core| async move {
+            let revoked = core.beneath.revoke_service_key(id, &act).await?;
+            if let Some(announcements) = &revoked {
+                core.settle(announcements, false).await;
+            }
+            Ok(revoked)
+        })
+        .await
     }
 }
 

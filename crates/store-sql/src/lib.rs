@@ -33,6 +33,7 @@ mod migrations;
 mod records;
 mod refresh;
 mod schema;
+mod service_keys;
 mod sessions;
 mod statements;
 mod store;

@@ -1,8 +1,11 @@
 //! Rows to records, and records to values. The order of columns is that of `statements.rs`.
 
 use countersign_domain::rotation::{EndReason, SessionState};
-use countersign_domain::{EventId, SessionId, UserId};
-use countersign_store::{Announced, Announcement, Credentials, KeyRecord, Session, Subject, User};
+use countersign_domain::service_key::ServiceKeyHash;
+use countersign_domain::{EventId, ServiceKeyId, SessionId, UserId};
+use countersign_store::{
+    Announced, Announcement, Credentials, KeyRecord, ServiceKeyRecord, Session, Subject, User,
+};
 
 use crate::driver::{Columns, DbError, Names, Row, Value};
 
@@ -72,6 +75,19 @@ pub(crate) fn key(row: &Row) -> Result<KeyRecord, DbError> {
     })
 }
 
+pub(crate) fn service_key(row: &Row) -> Result<ServiceKeyRecord, DbError> {
+    let mut columns = row.columns();
+    Ok(ServiceKeyRecord {
+        id: ServiceKeyId(columns.take()?),
+        name: columns.take()?,
+        hash: ServiceKeyHash(hash(columns.take()?)?),
+        scopes: columns.take::<Names>()?.0,
+        created_at: columns.take()?,
+        expires_at: columns.take_opt()?,
+        revoked_at: columns.take_opt()?,
+    })
+}
+
 pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
     let mut columns = row.columns();
     let seq = columns.take()?;
@@ -128,6 +144,11 @@ pub(crate) fn limit(limit: u32) -> Value {
 
 fn generation(stored: i64) -> Result<u32, DbError> {
     u32::try_from(stored).map_err(|_| DbError::Corrupt(format!("generation {stored}")))
+}
+
+fn hash(stored: Vec<u8>) -> Result<[u8; 32], DbError> {
+    let stored = stored.try_into();
+    stored.map_err(|_| DbError::Corrupt("a hash of another length".to_owned()))
 }
 
 fn reason(name: String) -> Result<EndReason, DbError> {

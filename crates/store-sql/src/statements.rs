@@ -218,6 +218,15 @@ statements! {
          (SELECT seq FROM revocations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2) RETURNING seq";
     KEYS_PURGE = "DELETE FROM signing_keys WHERE expires_at < $1 RETURNING kid";
 
+    // Service keys.
+
+    SERVICE_KEYS = "SELECT id, name, hash, scopes, created_at, expires_at, revoked_at FROM service_keys \
+         ORDER BY created_at, id";
+    SERVICE_KEY_INSERT = "INSERT INTO service_keys (id, name, hash, scopes, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id";
+    SERVICE_KEY_REVOKE = "UPDATE service_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL \
+         RETURNING id";
+
     // Limits.
 
     LIMIT = "SELECT count, until, lapses_at FROM rate_limits WHERE key = $1";

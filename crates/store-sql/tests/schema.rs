@@ -126,7 +126,7 @@ async fn ten_processes_migrate_at_once() {
             done.extend(task.await.unwrap());
         }
         done.sort_unstable();
-        assert_eq!(done, [1, 2, 3, 4], "each migration ran once");
+        assert_eq!(done, [1, 2, 3, 4, 5], "each migration ran once");
     }
 }
 
@@ -155,7 +155,7 @@ async fn plan_tells_what_migrate_will_do() {
 
 #[tokio::test]
 async fn newer_schema_is_refused_in_one_sentence() {
-    const NEWER: &str = "INSERT INTO schema_migrations (number, name, sql) VALUES (5, 'x', 'y')";
+    const NEWER: &str = "INSERT INTO schema_migrations (number, name, sql) VALUES (999, 'x', 'y')";
     for fresh in both().await {
         let store = fresh.connect().await;
         store.migrate().await.unwrap();
@@ -175,8 +175,8 @@ async fn newer_schema_is_refused_in_one_sentence() {
             matches!(
                 error,
                 SchemaError::Newer {
-                    database: 5,
-                    binary: 4
+                    database: 999,
+                    binary: 1..999
                 }
             )
         };
@@ -186,7 +186,7 @@ async fn newer_schema_is_refused_in_one_sentence() {
         assert!(matches!(&refused, ConnectError::Schema(error) if newer(error)));
         let sentence = refused.to_string();
         assert!(
-            sentence.contains("schema 5") && !sentence.contains('\n'),
+            sentence.contains("schema 999") && !sentence.contains('\n'),
             "{sentence}"
         );
     }
@@ -257,7 +257,7 @@ async fn memory_is_a_database_of_its_own() {
     let (first, second) = (first.unwrap(), second.unwrap());
     first.migrate().await.unwrap();
     assert_eq!(first.clone().schema().await.unwrap(), SchemaState::Current);
-    let behind = SchemaState::Behind { pending: 4 };
+    let behind = SchemaState::Behind { pending: 5 };
     assert_eq!(second.schema().await.unwrap(), behind);
 }
 

@@ -6,7 +6,7 @@ use crate::StoreError;
 
 /// Something that every instance must honour at once: it is written in the transaction of the
 /// change that it tells of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Announcement {
     /// What it is about.
     pub subject: Subject,
@@ -17,7 +17,7 @@ pub struct Announcement {
 }
 
 /// What an announcement is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// The session has ended: its access tokens are refused from now on.
     Session(SessionId),

@@ -27,6 +27,7 @@ pub mod contract;
 mod housekeeping;
 mod keys;
 mod limits;
+mod service_keys;
 mod sessions;
 mod users;
 
@@ -37,6 +38,7 @@ pub use authority::{Authority, CopyEpoch, Rotation};
 pub use housekeeping::{Housekeeping, Purge};
 pub use keys::{InstallKey, KeyRecord, Keys, NewKey};
 pub use limits::{LimitKey, Limits};
+pub use service_keys::{NewServiceKey, ServiceKeyCreated, ServiceKeyRecord, ServiceKeys};
 pub use sessions::{
     Ended, Grant, MAX_SESSIONS, NewSession, Opened, RefreshOutcome, Refreshed, Scope, Session,
     Sessions, SignInProof,
@@ -62,7 +64,17 @@ pub enum StoreError {
 /// All that a backend promises.
 #[async_trait::async_trait]
 pub trait Store:
-    Users + Sessions + Keys + Announcements + Audit + Housekeeping + Limits + Send + Sync + 'static
+    Users
+    + Sessions
+    + Keys
+    + ServiceKeys
+    + Announcements
+    + Audit
+    + Housekeeping
+    + Limits
+    + Send
+    + Sync
+    + 'static
 {
     /// Answers when the store can serve reads, within a bounded wait.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -26,7 +26,7 @@ pub use claims::{Audience, Claims};
 pub use key::{KeyError, MIN_SECRET_BYTES, VerificationKey};
 pub use key_set::{KeySet, MAX_KEYS};
 pub use refusal::Refusal;
-pub use revocation::{RevocationSet, Revoked, What, issued_at};
+pub use revocation::{Revocation, RevocationSet, Revoked, What, issued_at};
 #[cfg(feature = "sign")]
 pub use sign::{SigningError, SigningKey};
 pub use unverified::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES};

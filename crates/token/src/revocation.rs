@@ -48,11 +48,48 @@ impl UserEntry {
         issued_at(claims) < self.not_before
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Answers whether that changed anything.
+    fn merge(&mut self, other: Self) -> bool {
+        let before = (self.not_before, self.event, self.until);
         let newer = (other.not_before, other.event);
         (self.not_before, self.event) = newer.max((self.not_before, self.event));
         self.until = self.until.max(other.until);
+        before != (self.not_before, self.event, self.until)
     }
+}
+
+/// An entry of the set, as it can be given to another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Revocation {
+    /// What [`RevocationSet::end_session`] was told.
+    Session {
+        /// The session.
+        sid: Uuid,
+        /// Until when it matters, in Unix seconds.
+        until: i64,
+        /// What did it.
+        event: Option<Uuid>,
+    },
+    /// What [`RevocationSet::end_user`] was told.
+    User {
+        /// The user.
+        sub: Uuid,
+        /// In Unix milliseconds.
+        not_before: i64,
+        /// Until when it matters, in Unix seconds.
+        until: i64,
+        /// What did it.
+        event: Option<Uuid>,
+    },
+    /// What [`RevocationSet::end_everybody`] was told.
+    Everybody {
+        /// In Unix milliseconds.
+        not_before: i64,
+        /// Until when it matters, in Unix seconds.
+        until: i64,
+        /// What did it.
+        event: Option<Uuid>,
+    },
 }
 
 /// What a token was found under.
@@ -81,19 +118,28 @@ impl RevocationSet {
         Self::default()
     }
 
-    /// Refuses every token of session `sid`, until `until` has passed. The latest `until` wins.
-    pub fn end_session(&self, sid: Uuid, until: i64, event: Option<Uuid>) {
-        let mut entries = self.write();
-        let entry = entries.sessions.entry(sid);
-        let entry = entry.or_insert(SessionEntry { until, event });
-        entry.until = until.max(entry.until);
-        entry.event = entry.event.max(event);
+    /// Refuses every token of session `sid`, until `until` has passed. The latest `until` wins. Answers whether that was news.
+    pub fn end_session(&self, sid: Uuid, until: i64, event: Option<Uuid>) -> bool {
+        match self.write().sessions.entry(sid) {
+            Occupied(mut there) => {
+                let entry = there.get_mut();
+                let before = (entry.until, entry.event);
+                entry.until = until.max(entry.until);
+                entry.event = entry.event.max(event);
+                before != (entry.until, entry.event)
+            }
+            Vacant(place) => {
+                place.insert(SessionEntry { until, event });
+                true
+            }
+        }
     }
 
     /// Refuses every token of user `sub` that was issued before `not_before`, until `until` has passed. The latest of each wins.
+    /// Answers whether that was news.
     ///
     /// `not_before` is in Unix milliseconds, as [`issued_at`] is.
-    pub fn end_user(&self, sub: Uuid, not_before: i64, until: i64, event: Option<Uuid>) {
+    pub fn end_user(&self, sub: Uuid, not_before: i64, until: i64, event: Option<Uuid>) -> bool {
         let entry = UserEntry {
             not_before,
             until,
@@ -101,12 +147,15 @@ impl RevocationSet {
         };
         match self.write().users.entry(sub) {
             Occupied(mut there) => there.get_mut().merge(entry),
-            Vacant(place) => drop(place.insert(entry)),
+            Vacant(place) => {
+                place.insert(entry);
+                true
+            }
         }
     }
 
     /// Refuses every token of everybody that was issued before `not_before`, like [`end_user`](Self::end_user).
-    pub fn end_everybody(&self, not_before: i64, until: i64, event: Option<Uuid>) {
+    pub fn end_everybody(&self, not_before: i64, until: i64, event: Option<Uuid>) -> bool {
         let entry = UserEntry {
             not_before,
             until,
@@ -114,8 +163,36 @@ impl RevocationSet {
         };
         match &mut self.write().everybody {
             Some(there) => there.merge(entry),
-            place => *place = Some(entry),
+            place => {
+                *place = Some(entry);
+                true
+            }
         }
+    }
+
+    /// Everything in the set, in no order. Nobody else can change it meanwhile, as during [`purge`](Self::purge).
+    pub fn entries(&self) -> Vec<Revocation> {
+        let entries = self.read();
+        let sessions = entries
+            .sessions
+            .iter()
+            .map(|(sid, entry)| Revocation::Session {
+                sid: *sid,
+                until: entry.until,
+                event: entry.event,
+            });
+        let users = entries.users.iter().map(|(sub, entry)| Revocation::User {
+            sub: *sub,
+            not_before: entry.not_before,
+            until: entry.until,
+            event: entry.event,
+        });
+        let everybody = entries.everybody.iter().map(|entry| Revocation::Everybody {
+            not_before: entry.not_before,
+            until: entry.until,
+            event: entry.event,
+        });
+        everybody.chain(users).chain(sessions).collect()
     }
 
     /// Whether a token with these claims has been revoked.

@@ -78,6 +78,8 @@ kinds! {
     KeyMade "key.made" Success "The server made its first signing key, or the first of a newly set algorithm.";
     KeyRotated "key.rotated" Success "The next signing key was made.";
     KeyEmergency "key.emergency" Success "All signing keys were dropped at once, and every session of everybody ended.";
+    ServiceKeyCreated "service_key.created" Success "A service key was made; `name` and `scopes` say which.";
+    ServiceKeyRevoked "service_key.revoked" Success "A service key was revoked.";
     ServerStarted "server.started" Success "An instance started.";
     SettingsChanged "settings.changed" Success "An instance started with other settings than the one that started before it; `changed` names them.";
     AuditCut "audit.cut" Success "Events older than the retention time were verified and removed.";

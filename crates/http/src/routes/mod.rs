@@ -16,6 +16,7 @@ mod openapi;
 mod patch_me;
 mod refresh;
 mod register;
+mod revocations;
 
 use axum::Router;
 use axum::routing::get;
@@ -41,6 +42,7 @@ pub(crate) fn described() -> OpenApiRouter<Edge> {
         .routes(routes!(list_sessions::list_sessions))
         .routes(routes!(end_session::end_session))
         .routes(routes!(audit_events::audit_events))
+        .routes(routes!(revocations::revocations))
         .routes(routes!(jwks::jwks))
         .routes(routes!(metadata::metadata))
         .routes(routes!(health::healthz))

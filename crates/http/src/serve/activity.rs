@@ -15,6 +15,8 @@ pub(super) struct Activity {
     answering: AtomicUsize,
     /// Requests whose head has arrived.
     begun: AtomicU64,
+    /// Answers without an end, and nothing else.
+    endless: AtomicUsize,
 }
 
 impl Activity {
@@ -22,11 +24,20 @@ impl Activity {
     pub(super) fn begin(self: &Arc<Self>) -> Busy {
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.answering.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(self))
+        Busy {
+            activity: Arc::clone(self),
+            endless: false,
+        }
     }
 
     pub(super) fn is_busy(&self) -> bool {
         self.answering.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether all that is being answered has no end by itself.
+    pub(super) fn is_endless(&self) -> bool {
+        let endless = self.endless.load(Ordering::Relaxed);
+        endless > 0 && endless == self.answering.load(Ordering::Relaxed)
     }
 
     pub(super) fn begun(&self) -> u64 {
@@ -34,11 +45,21 @@ impl Activity {
     }
 }
 
-pub(super) struct Busy(Arc<Activity>);
+/// Put into an answer whose body has no end: it is cut off when the server stops.
+#[derive(Clone, Copy)]
+pub(crate) struct Endless;
+
+pub(super) struct Busy {
+    activity: Arc<Activity>,
+    endless: bool,
+}
 
 impl Busy {
     /// The answer is being given until its body has gone out.
-    pub(super) fn until_sent(self, answer: Response<Body>) -> Response<BusyBody> {
+    pub(super) fn until_sent(mut self, answer: Response<Body>) -> Response<BusyBody> {
+        self.endless = answer.extensions().get::<Endless>().is_some();
+        let endless = usize::from(self.endless);
+        self.activity.endless.fetch_add(endless, Ordering::Relaxed);
         answer.map(|body| BusyBody { body, _busy: self })
     }
 }
@@ -70,6 +91,8 @@ impl http_body::Body for BusyBody {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.answering.fetch_sub(1, Ordering::Relaxed);
+        let endless = usize::from(self.endless);
+        self.activity.endless.fetch_sub(endless, Ordering::Relaxed);
+        self.activity.answering.fetch_sub(1, Ordering::Relaxed);
     }
 }

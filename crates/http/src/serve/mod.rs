@@ -16,10 +16,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use activity::Activity;
+pub(crate) use activity::Endless;
 use timed_stream::TimedStream;
 
 /// The other end of the connection that a request came on.
@@ -63,6 +64,9 @@ const LAST_COMERS: Duration = Duration::from_millis(100);
 /// How many connections are accepted last, at most.
 const MOST_LAST_COMERS: usize = 1024;
 
+/// How long a client may take to take the end of an answer that has none by itself.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Serves until `shutdown` resolves, then stops accepting, lets requests that have begun finish
 /// within `limits.grace`, and returns.
 pub async fn serve(
@@ -71,6 +75,7 @@ pub async fn serve(
     limits: Limits,
     shutdown: impl Future<Output = ()>,
 ) {
+    let (stop, stopped) = watch::channel(false);
     let builder = Arc::new(builder());
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
@@ -80,6 +85,7 @@ pub async fn serve(
             peer,
             limits,
             router: router.clone(),
+            stopped: stopped.clone(),
         };
         let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
         tokio::spawn(async move {
@@ -111,6 +117,8 @@ pub async fn serve(
         }
     }
     drop(listener);
+    // Received by every connection, unless there is none.
+    let _ = stop.send(true);
     tokio::time::sleep(LAST_COMERS).await;
     if tokio::time::timeout(limits.grace, graceful.shutdown())
         .await
@@ -159,13 +167,15 @@ struct Connection {
     peer: SocketAddr,
     limits: Limits,
     router: Router,
+    stopped: watch::Receiver<bool>,
 }
 
 impl Connection {
     async fn serve(self, builder: &Builder<TokioExecutor>, watcher: Watcher) {
         let activity = Arc::new(Activity::default());
         let stream = TimedStream::new(self.stream, self.limits, Arc::clone(&activity));
-        let (router, peer) = (self.router, self.peer);
+        let (router, peer, mut stopped) = (self.router, self.peer, self.stopped);
+        let endless = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
             request.extensions_mut().insert(PeerAddress(peer));
@@ -175,10 +185,25 @@ impl Connection {
                 answer.map(|answer| busy.until_sent(answer))
             }
         });
-        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        // On the heap once, not several times in the futures around it: there may be ten thousand that only wait.
+        let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
+        let mut served = Box::pin(served);
         // Clients that go away or send nonsense are no news to anybody.
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(%peer, error, "connection ended");
+        tokio::select! {
+            served = &mut served => if let Err(error) = served {
+                tracing::debug!(%peer, error, "connection ended");
+            },
+            () = stalled(&mut stopped, &endless) => {}
         }
+    }
+}
+
+/// On shutdown, whoever follows an answer without an end gets no more of it. Resolves for a client that does not even take the end.
+async fn stalled(stopped: &mut watch::Receiver<bool>, activity: &Activity) {
+    // An error means that the server is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(LAST_WORDS).await;
+    if !activity.is_endless() {
+        std::future::pending::<()>().await;
     }
 }

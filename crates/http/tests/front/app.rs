@@ -44,6 +44,7 @@ pub(crate) struct Choices {
     /// None at all, since every test comes from one address; those about limits choose some.
     pub(crate) limits: LimitPolicy,
     pub(crate) issuer: &'static str,
+    pub(crate) feed_subscribers: usize,
     /// Who takes spans.
     pub(crate) spans: Option<Arc<dyn Spans>>,
 }
@@ -61,6 +62,7 @@ impl Default for Choices {
             access_lifetime: minutes(15),
             limits: LimitPolicy::default(),
             issuer: "https://auth.example.org",
+            feed_subscribers: 4,
             spans: None,
         }
     }
@@ -73,6 +75,7 @@ pub(crate) struct App {
     pub(crate) router: Router,
     /// What the operator's listener serves.
     pub(crate) operator: Router,
+    pub(crate) edge: Edge,
     clock: Arc<ManualClock>,
     random: Arc<SeededRandom>,
 }
@@ -130,6 +133,7 @@ impl App {
             issuer: flows.policy().issuer.clone(),
             trusted_proxies: TrustedProxies::default(),
             cors: choices.cors,
+            feed_subscribers: choices.feed_subscribers,
         };
         let mut registry = Registry::default();
         store.register(&mut registry);
@@ -140,7 +144,8 @@ impl App {
         let edge = Edge::with_outlets(flows.clone(), settings, outlets);
         Ok(Self {
             router: public_router(edge.clone()),
-            operator: operator_router(edge),
+            operator: operator_router(edge.clone()),
+            edge,
             flows,
             store,
             clock,

@@ -145,6 +145,16 @@ async fn drive(app: &App, tokens: &Tokens, kind: Kind) -> &'static str {
             app.flows.rotate_keys(rotation, &OPERATOR).await.unwrap();
             operator
         }
+        Kind::ServiceKeyCreated | Kind::ServiceKeyRevoked => {
+            let made = app.flows.create_service_key("api", &[], None, &OPERATOR);
+            let (key, _) = made.await.unwrap();
+            if kind == Kind::ServiceKeyRevoked {
+                let id = key.id.to_string();
+                let revoked = app.flows.revoke_service_key(&id, &OPERATOR).await;
+                assert!(revoked.unwrap().is_some());
+            }
+            operator
+        }
         Kind::ServerStarted | Kind::SettingsChanged => {
             let settings = |value: &str| BTreeMap::from([("JWT_ALGORITHM", value.to_owned())]);
             app.flows

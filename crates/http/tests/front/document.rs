@@ -104,8 +104,14 @@ fn collect(value: &Value, references: &mut Vec<String>) {
 #[test]
 fn routes_of_a_signed_in_user_say_so_and_the_others_do_not() {
     for (name, operation) in operations(&document()) {
-        let secured = !operation["security"].is_null();
+        let security = operation["security"].to_string();
         let answers_401 = operation["responses"]["401"]["content"].to_string();
-        assert_eq!(secured, answers_401.contains("missing_token"), "{name}");
+        for (scheme, code) in [
+            ("\"bearer\"", "missing_token"),
+            ("\"service_key\"", "missing_service_key"),
+        ] {
+            let secured = security.contains(scheme);
+            assert_eq!(secured, answers_401.contains(code), "{name}");
+        }
     }
 }

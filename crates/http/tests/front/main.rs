@@ -15,6 +15,7 @@ mod cors;
 mod devices;
 mod document;
 mod failed_sign_ins;
+mod feed;
 mod forms;
 mod hashing_room;
 mod housekeeping;

@@ -7,6 +7,7 @@ mod keys;
 mod migrate;
 mod password;
 mod serve;
+mod service_key;
 mod session;
 mod user;
 
@@ -101,6 +102,7 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
             Command::Session(command) => session::run(&settings, command, output).await,
             Command::Audit(command) => audit::run(&settings, command, output).await,
             Command::Keys(command) => keys::run(&settings, command, output).await,
+            Command::ServiceKey(command) => service_key::run(&settings, command, output).await,
             // Answered above, without settings.
             _ => Ok(()),
         }

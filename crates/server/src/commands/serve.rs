@@ -123,13 +123,18 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     span_figures.register(&mut registry);
     let spans = traces.clone().map(|traces| traces as Arc<dyn Spans>);
     let outlets = Outlets { registry, spans };
-    let drain = Drain::default();
-    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings(&settings), outlets)
-        .draining_with(drain.clone());
+    let connections = descriptors::room_for(settings.max_connections, &settings);
     let limits = Limits {
-        connections: descriptors::room_for(settings.max_connections, &settings),
+        connections,
         ..Limits::default()
     };
+    let feed_subscribers = settings.feed_subscribers.unwrap_or(connections / 3 * 2);
+    let edge_settings = edge_settings(&settings, feed_subscribers);
+    let drain = Drain::default();
+    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings, outlets)
+        .draining_with(drain.clone());
+    let (feed, feed_stopped) = (edge.clone(), stopped.clone());
+    let feeding = tokio::spawn(async move { feed.feed(wait(feed_stopped)).await });
     let public_server = countersign_http::serve(
         public,
         public_router(edge.clone()),
@@ -151,7 +156,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     };
     announce(&settings, addr, operator_addr);
     tokio::join!(public_server, operator_server, stopping);
-    let _ = tokio::join!(following, sweeping, sealing, recording);
+    let _ = tokio::join!(following, sweeping, sealing, recording, feeding);
     last_events(&flows).await;
     measuring.abort();
     setting_clock.abort();
@@ -268,8 +273,9 @@ async fn bind(setting: &str, addr: SocketAddr) -> Result<TcpListener, Failure> {
     })
 }
 
-fn edge_settings(settings: &Settings) -> EdgeSettings {
+fn edge_settings(settings: &Settings, feed_subscribers: usize) -> EdgeSettings {
     EdgeSettings {
+        feed_subscribers,
         issuer: settings.issuer.clone(),
         trusted_proxies: TrustedProxies::new(
             settings.trusted_proxies.clone(),

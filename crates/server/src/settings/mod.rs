@@ -52,6 +52,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// `COUNTERSIGN_DRAIN_SECONDS`: 0 to 300 seconds between being asked to stop and stopping.
     pub drain: Duration,
+    /// How many clients may follow the feed of revocations; `None`: two thirds of the connections that there are in the end.
+    pub feed_subscribers: Option<usize>,
     /// `COUNTERSIGN_CORS_ORIGINS`.
     pub cors_origins: CorsOrigins,
     /// `TRUSTED_PROXIES`: empty means that forwarding fields are ignored.

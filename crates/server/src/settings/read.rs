@@ -27,12 +27,18 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
             ((), found.map(|file| escaped(&file.path.to_string_lossy())))
         },
     );
+    let max_connections = reader.get(
+        &COUNTERSIGN_MAX_CONNECTIONS,
+        number(&COUNTERSIGN_MAX_CONNECTIONS),
+    );
     Settings {
         addr,
         ops_addr: reader.get(&COUNTERSIGN_OPS_ADDR, address_or_off),
-        max_connections: reader.get(
-            &COUNTERSIGN_MAX_CONNECTIONS,
-            number(&COUNTERSIGN_MAX_CONNECTIONS),
+        max_connections,
+        feed_subscribers: reader.get_or(
+            &COUNTERSIGN_FEED_SUBSCRIBERS,
+            |text| number(&COUNTERSIGN_FEED_SUBSCRIBERS)(text).map(Some),
+            || (None, Some((max_connections / 3 * 2).to_string())),
         ),
         drain: reader.get(
             &COUNTERSIGN_DRAIN_SECONDS,

@@ -65,10 +65,12 @@ settings! {
             "The operator's address, for `/metrics`, `/healthz` and `/readyz`; keep it off the public network.";
         COUNTERSIGN_DATA_DIR: Kind::Folder, Text("./countersign-data"),
             "The folder for the generated root secret and for the default database; made with mode 0700 if it is missing.";
-        COUNTERSIGN_MAX_CONNECTIONS: Kind::Number { min: 1, max: 1_000_000, unit: "connections" }, Text("10000"),
+        COUNTERSIGN_MAX_CONNECTIONS: Kind::Number { min: 1, max: 1_000_000, unit: "connections" }, Text("15000"),
             "How many client connections may be open at once; further ones wait to be accepted.";
         COUNTERSIGN_DRAIN_SECONDS: Kind::Number { min: 0, max: 300, unit: "seconds" }, Text("0"),
             "How long a server that is asked to stop goes on answering while `/readyz` is 503, so that load balancers send their requests elsewhere first.";
+        COUNTERSIGN_FEED_SUBSCRIBERS: Kind::Number { min: 0, max: 1_000_000, unit: "clients" }, Computed("two thirds of `COUNTERSIGN_MAX_CONNECTIONS`"),
+            "How many clients may follow the feed of revocations at once, so that there is room for sign-ins; further ones get 503.";
         COUNTERSIGN_CORS_ORIGINS: Kind::Origins,
             Computed("any http origin on localhost when the listening address is loopback, otherwise `off`"),
             "The web origins whose pages may call the server from a browser.";

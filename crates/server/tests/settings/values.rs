@@ -24,8 +24,9 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             addr: "127.0.0.1:8080".parse().unwrap(),
             ops_addr: Some("127.0.0.1:9090".parse().unwrap()),
             data_dir: path("./countersign-data"),
-            max_connections: 10_000,
+            max_connections: 15_000,
             drain: Duration::ZERO,
+            feed_subscribers: None,
             cors_origins: CorsOrigins::Loopback,
             trusted_proxies: vec![],
             forwarding_header: ForwardingHeader::XForwardedFor,
@@ -170,6 +171,9 @@ fn numbers() {
     let fields: [Field; 15] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
+        }),
+        ("COUNTERSIGN_FEED_SUBSCRIBERS", 1, &|s| {
+            s.feed_subscribers.unwrap_or(usize::MAX) as u64
         }),
         ("DATABASE_MAX_CONNECTIONS", 1, &|s| {
             s.database_max_connections.into()

@@ -24,6 +24,7 @@ pub mod kit;
 pub mod limits;
 pub mod races;
 pub mod refresh;
+pub mod service_keys;
 pub mod sessions;
 pub mod sign_in_races;
 pub mod users;
@@ -104,6 +105,10 @@ macro_rules! contract_cases {
             keys: without_a_key_only_the_others_are_affected;
             keys: one_of_ten_installs;
             keys: root_secret_is_bound_once;
+            service_keys: made_key_is_found_again;
+            service_keys: name_is_taken_until_its_key_is_revoked;
+            service_keys: revoked_key_stays_revoked;
+            service_keys: one_of_ten_gets_the_name;
             announcements: list_is_in_order_and_live;
             announcements: stretches_overlap;
             announcements: none_is_left_out_under_concurrent_writers;
@@ -229,6 +234,7 @@ mod tests {
             ("limits", include_str!("limits.rs")),
             ("races", include_str!("races.rs")),
             ("refresh", include_str!("refresh.rs")),
+            ("service_keys", include_str!("service_keys.rs")),
             ("sessions", include_str!("sessions.rs")),
             ("sign_in_races", include_str!("sign_in_races.rs")),
             ("users", include_str!("users.rs")),

@@ -82,9 +82,11 @@ enum Event {
 
 fn apply(set: &RevocationSet, event: &Event) {
     match *event {
-        Event::Session(sid, until) => set.end_session(id(sid), until, None),
+        Event::Session(sid, until) => {
+            set.end_session(id(sid), until, None);
+        }
         Event::User(sub, not_before, until) => {
-            set.end_user(id(sub), not_before * 1000, until, None)
+            set.end_user(id(sub), not_before * 1000, until, None);
         }
     }
 }
@@ -187,4 +189,44 @@ proptest! {
         shuffled.iter().for_each(|event| apply(&again, event));
         prop_assert_eq!(answers(&once), answers(&again));
     }
+}
+
+#[test]
+fn what_changes_nothing_is_no_news_and_the_entries_make_the_same_set_again() {
+    use countersign_token::Revocation;
+    let set = RevocationSet::new();
+    let event = |n: u128| Some(id(n));
+    assert!(set.end_session(id(1), 100, event(1)));
+    assert!(!set.end_session(id(1), 100, event(1)));
+    assert!(!set.end_session(id(1), 90, None));
+    assert!(set.end_session(id(1), 110, None));
+    assert!(set.end_user(id(2), 5_000, 100, event(2)));
+    assert!(!set.end_user(id(2), 4_000, 100, event(3)));
+    assert!(set.end_user(id(2), 6_000, 90, event(3)));
+    assert!(set.end_everybody(7_000, 100, None));
+    assert!(!set.end_everybody(7_000, 100, None));
+
+    let mut entries = set.entries();
+    entries.sort_unstable();
+    let expected = [
+        Revocation::Session {
+            sid: id(1),
+            until: 110,
+            event: event(1),
+        },
+        Revocation::User {
+            sub: id(2),
+            not_before: 6_000,
+            until: 100,
+            event: event(3),
+        },
+        Revocation::Everybody {
+            not_before: 7_000,
+            until: 100,
+            event: None,
+        },
+    ];
+    assert_eq!(entries, expected);
+    set.purge(105);
+    assert_eq!(set.entries().len(), 1);
 }

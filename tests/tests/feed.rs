@@ -1,0 +1,275 @@
+//! The revocation feed of real instances: nothing is missed, whatever happens to whom a client follows.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_tests::feed::Follower;
+use countersign_tests::postgres::Cluster;
+use countersign_tests::server::ROOT_SECRET;
+use countersign_tests::{Api, Backend, Database, Random, Server, Setup, Tokens};
+use reqwest::Method;
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn two() -> (Server, Server) {
+    let first = Setup::new(Backend::Postgres)
+        .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+        .start()
+        .await;
+    let second = first.sibling().await;
+    (first, second)
+}
+
+/// The session of an access token.
+async fn sid(api: &Api, tokens: &Tokens) -> String {
+    let path = "/auth/sessions";
+    let listed = api
+        .with_token(Method::GET, path, &tokens.access, json!(null))
+        .await;
+    let listed = listed.expect(200);
+    let mut sessions = listed["items"].as_array().expect("a list").iter();
+    let current = sessions.find(|session| session["current"] == true);
+    current.expect("the current one")["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned()
+}
+
+/// A session that has yet to be ended, and its id.
+async fn session(api: &Api, email: &str) -> (Tokens, String) {
+    let tokens = api.login(email, PASSWORD).await.tokens();
+    let sid = sid(api, &tokens).await;
+    (tokens, sid)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sign_out_at_one_is_told_by_the_other_within_a_second() {
+    let (a, b) = two().await;
+    let key = a.feed_key("api");
+    let mut at_b = Follower::new(&key);
+    at_b.follow_soon(&b).await;
+    at_b.until_beat().await;
+    let api = a.api();
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    for _ in 0..5 {
+        let (tokens, sid) = session(&api, "ada@example.com").await;
+        api.logout(&tokens.refresh).await.expect(204);
+        let began = Instant::now();
+        at_b.until_known(&sid).await;
+        let took = began.elapsed();
+        println!("told after {took:?}");
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    assert_eq!(at_b.snapshots, 1);
+}
+
+/// Sessions end on both instances all the time, while a client goes from one to the other and one of them is killed. In the end it
+/// knows exactly those that have ended.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_hops_between_instances_misses_nothing() {
+    let (mut a, b) = two().await;
+    let key = a.feed_key("api");
+    let api = a.api();
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    let mut sessions = Vec::new();
+    for _ in 0..160 {
+        sessions.push(session(&api, "ada@example.com").await);
+    }
+    let live: BTreeSet<String> = sessions
+        .split_off(150)
+        .into_iter()
+        .map(|one| one.1)
+        .collect();
+    let ended: BTreeSet<String> = sessions.iter().map(|one| one.1.clone()).collect();
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&a).await;
+    follower.until_beat().await;
+
+    let (first, second) = (a.api(), b.api());
+    let ending = tokio::spawn(async move {
+        for (n, (tokens, _)) in sessions.iter().enumerate() {
+            let api = if n % 2 == 0 && n < 75 {
+                &first
+            } else {
+                &second
+            };
+            api.logout(&tokens.refresh).await.expect(204);
+            sleep(Duration::from_millis(30)).await;
+        }
+    });
+    let mut random = Random::from_seed(7);
+    let mut killed = false;
+    let mut hops = 0;
+    while !ending.is_finished() {
+        let until = Instant::now() + Duration::from_millis(random.below(400));
+        while Instant::now() < until {
+            // A stream that ends is followed anew.
+            let _ = follower.next(Duration::from_millis(20)).await;
+        }
+        if !killed && follower.known.len() > 85 {
+            assert_eq!(follower.follow(&a).await, 200);
+            a.kill();
+            killed = true;
+        }
+        let to = if killed || hops % 2 == 0 { &b } else { &a };
+        assert_eq!(follower.follow(to).await, 200);
+        hops += 1;
+    }
+    ending.await.expect("all ended");
+    assert!(killed, "it was never killed");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while follower.known.len() < ended.len() && Instant::now() < deadline {
+        let _ = follower.next(Duration::from_millis(100)).await;
+    }
+    assert_eq!(follower.known, ended);
+    assert!(follower.known.is_disjoint(&live));
+    println!("{hops} hops, {} snapshots", follower.snapshots);
+    assert_eq!(follower.snapshots, 1, "it went on every time");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_an_operator_revokes_ends_open_streams_within_a_second() {
+    let (a, b) = two().await;
+    let key = a.feed_key("api");
+    let again = a.cli(&["service-key", "create", "api", "--scope", "feed"]);
+    assert_eq!(again.code, Some(1), "{}", again.stderr);
+    let other = a.feed_key("other");
+    let (mut at_a, mut at_b, mut stays) = (
+        Follower::new(&key),
+        Follower::new(&key),
+        Follower::new(&other),
+    );
+    at_a.follow_soon(&a).await;
+    at_b.follow_soon(&b).await;
+    stays.follow_soon(&b).await;
+    at_a.until_beat().await;
+    at_b.until_beat().await;
+    a.cli(&["service-key", "revoke", "api"]).expect(0);
+    let began = Instant::now();
+    at_a.until_end(Duration::from_secs(1)).await;
+    at_b.until_end(Duration::from_secs(1)).await;
+    println!("ended after {:?}", began.elapsed());
+    assert_eq!(at_a.follow(&a).await, 401);
+    stays.until_beat().await;
+    // Nothing that is shown or stored holds the key.
+    let listed = a.cli(&["service-key", "list", "--json"]);
+    assert_eq!(
+        listed.stdout.matches("\"revoked\"").count(),
+        1,
+        "{}",
+        listed.stdout
+    );
+    let dump = a.database.dump().await;
+    for secret in [&key, &other] {
+        assert!(!listed.stdout.contains(secret.as_str()));
+        assert!(!dump.contains(secret.as_str()) && !a.log().contains(secret.as_str()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_database_heartbeats_stop_and_clients_may_still_come() {
+    let cluster = Cluster::start();
+    let database = Arc::new(Database::create_on(&cluster.url).await);
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let mut server = Setup::new(Backend::Postgres).prepare_on(folder, database);
+    server.launch().await;
+    let key = server.feed_key("api");
+    let api = server.api();
+    let tokens = api.new_session("ada@example.com", PASSWORD).await;
+    let (gone, gone_sid) = session(&api, "ada@example.com").await;
+    api.logout(&gone.refresh).await.expect(204);
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    follower.until_beat().await;
+    // From then on the profile is in memory.
+    api.me(&tokens.access).await.expect(200);
+
+    cluster.stop_fast();
+    sleep(Duration::from_secs(5)).await;
+    let mut late = Follower::new(&key);
+    assert_eq!(late.follow(&server).await, 200);
+    late.until_known(&gone_sid).await;
+    // What came before the outage is read; then there is silence.
+    while let Ok(Some(_)) = follower.next(Duration::from_millis(100)).await {}
+    for follower in [&mut follower, &mut late] {
+        let heard = follower
+            .next(Duration::from_secs(2))
+            .await
+            .expect("the stream goes on");
+        assert!(heard.is_none(), "{heard:?}");
+    }
+    api.me(&tokens.access).await.expect(200);
+    api.me(&gone.access)
+        .await
+        .expect_problem(401, "session_revoked");
+
+    cluster.start_again();
+    follower.until_beat().await;
+    late.until_beat().await;
+    let (more, sid) = session(&api, "ada@example.com").await;
+    api.logout(&more.refresh).await.expect(204);
+    follower.until_known(&sid).await;
+}
+
+/// A connection that asks for the feed and then reads nothing.
+async fn deaf(server: &Server, key: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address()).await.expect("connect");
+    let request = format!(
+        "GET /auth/revocations HTTP/1.1\r\nHost: countersign.test\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.expect("send");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn open_streams_do_not_delay_the_end() {
+    let mut server = Server::start(Backend::Sqlite).await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    follower.until_beat().await;
+    let mut silent = deaf(&server, &key).await;
+    let mut first = [0; 12];
+    silent.read_exact(&mut first).await.expect("an answer");
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    follower.until_end(Duration::from_secs(2)).await;
+    let status = server.wait(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(0));
+    println!("stopped after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        began.elapsed()
+    );
+}
+
+/// Whoever does not read holds nothing up, and is cut off.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_holds_up_nobody() {
+    let server = Server::start(Backend::Sqlite).await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    let _deaf = deaf(&server, &key).await;
+    let api = server.api();
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    for _ in 0..30 {
+        let (tokens, sid) = session(&api, "ada@example.com").await;
+        api.logout(&tokens.refresh).await.expect(204);
+        let began = Instant::now();
+        follower.until_known(&sid).await;
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}
