@@ -86,7 +86,7 @@ impl From<RedisError> for Failure {
     fn from(error: RedisError) -> Self {
         let exit = match error {
             RedisError::Authority { .. } => Exit::Settings,
-            RedisError::Refused(..) => Exit::Unavailable,
+            RedisError::Refused(..) | RedisError::TooOld(..) => Exit::Unavailable,
         };
         Self::with(exit, error.to_string())
     }

@@ -47,11 +47,7 @@ pub(crate) enum Unfit {
 impl Unfit {
     /// An operator has to do something about it.
     pub(crate) fn is_refusal(&self) -> bool {
-        match self {
-            Self::TooOld(_) => true,
-            Self::Redis(error) => is_refusal(error),
-            _ => false,
-        }
+        matches!(self, Self::Redis(error) if is_refusal(error))
     }
 }
 

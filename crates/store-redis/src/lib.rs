@@ -59,9 +59,12 @@ pub enum ConnectError {
         /// Why not.
         reason: String,
     },
-    /// Redis refuses, or is too old.
-    #[error("Redis at `{0}` cannot be used: {1}")]
+    /// Redis refuses.
+    #[error("Redis at `{0}` refuses: {1}")]
     Refused(String, String),
+    /// Redis is older than version 7.
+    #[error("Redis at `{0}` is version {1}: version 7 or newer is needed")]
+    TooOld(String, String),
 }
 
 #[cfg(test)]

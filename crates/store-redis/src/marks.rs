@@ -47,9 +47,9 @@ fn set(key: &str, value: u64, lasts: Duration) -> Cmd {
 }
 
 async fn is_there(link: &Link, key: String) -> Result<bool, RedisError> {
-    let mut exists = redis::cmd("EXISTS");
-    exists.arg(key);
-    link.query(&exists).await
+    let mut get = redis::cmd("GET");
+    get.arg(key);
+    Ok(link.query::<Option<Vec<u8>>>(&get).await?.is_some())
 }
 
 /// Whether somebody has followed lately what was announced in this epoch.

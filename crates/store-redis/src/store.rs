@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 use crate::ConnectError;
 use crate::instance::Core;
-use crate::keeper::Kept;
+use crate::keeper::{Kept, Unfit};
 use crate::link::{Dialer, Patience};
 use crate::url::RedisUrl;
 
@@ -69,6 +69,9 @@ impl RedisStore {
         let place = dialer.place();
         let core = Arc::new(Core::new(Arc::new(beneath), dialer, settings));
         if let Err(error) = core.recover(&mut Kept::default()).await {
+            if let Unfit::TooOld(version) = error {
+                return Err(ConnectError::TooOld(place, version));
+            }
             if error.is_refusal() {
                 return Err(ConnectError::Refused(place, error.to_string()));
             }
