@@ -88,7 +88,7 @@ impl ServiceKeys for RedisStore {
         self.detached(move |core| async move {
             let created = core.beneath.create_service_key(&new, &act).await?;
             if let ServiceKeyCreated::Created(announcements) = &created {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(created)
         })
@@ -104,7 +104,7 @@ impl ServiceKeys for RedisStore {
         self.detached(move |core| async move {
             let revoked = core.beneath.revoke_service_key(id, &act).await?;
             if let Some(announcements) = &revoked {
-                core.settle(announcements, false).await;
+                core.settle(announcements).await;
             }
             Ok(revoked)
         })

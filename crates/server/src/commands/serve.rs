@@ -131,8 +131,8 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     let feed_subscribers = settings.feed_subscribers.unwrap_or(connections / 3 * 2);
     let edge_settings = edge_settings(&settings, feed_subscribers);
     let drain = Drain::default();
-    let edge = Edge::with_outlets(Arc::clone(&flows), edge_settings, outlets)
-        .draining_with(drain.clone());
+    let edge =
+        Edge::with_outlets(Arc::clone(&flows), edge_settings, outlets).draining_with(drain.clone());
     let (feed, feed_stopped) = (edge.clone(), stopped.clone());
     let feeding = tokio::spawn(async move { feed.feed(wait(feed_stopped)).await });
     let public_server = countersign_http::serve(

@@ -1,6 +1,6 @@
 //! `countersign service-key …`.
 
-use countersign_flows::CreateServiceKeyError;
+use countersign_flows::{CreateServiceKeyError, Flows};
 use countersign_store::ServiceKeyRecord;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -18,7 +18,17 @@ pub(super) async fn run(
     command: ServiceKeyCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
+    app::for_command(settings, async |flows| {
+        run_over(flows, command, output).await
+    })
+    .await
+}
+
+async fn run_over(
+    flows: &Flows,
+    command: ServiceKeyCommand,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
     match command {
         ServiceKeyCommand::Create {
             name,

@@ -168,7 +168,7 @@ fn numbers() {
         } => [0, memory_kib.into(), iterations.into(), parallelism.into()],
     };
     type Field<'a> = (&'a str, u64, &'a dyn Fn(Settings) -> u64);
-    let fields: [Field; 15] = [
+    let fields: [Field; 16] = [
         ("COUNTERSIGN_MAX_CONNECTIONS", 1, &|s| {
             s.max_connections as u64
         }),
