@@ -278,13 +278,11 @@ enum Channel {
 impl Link {
     /// Runs a command that concerns one key.
     pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        let work = async {
-            match self.channel.clone() {
-                Channel::Node(connection) => ask(connection, command).await,
-                Channel::Cluster(connection) => ask(connection, command).await,
-            }
-        };
-        within(self.answer, work).await
+        match self.channel.clone() {
+            // It has been told for how long to wait, and a second timer would cost as much as the first.
+            Channel::Node(connection) => ask(connection, command).await,
+            Channel::Cluster(connection) => within(self.answer, ask(connection, command)).await,
+        }
     }
 
     /// Runs commands that each concern one key, at once. Stops at the first error; the others may

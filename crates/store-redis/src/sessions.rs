@@ -34,6 +34,15 @@ impl Sessions for RedisStore {
         policy: &RotationPolicy,
         act: &Act,
     ) -> Result<RefreshOutcome, StoreError> {
+        let refresh = Refresh {
+            core: &self.core,
+            presented,
+            policy,
+            act,
+        };
+        if let Some(outcome) = refresh.try_in_redis().await? {
+            return Ok(outcome);
+        }
         let (policy, act) = (*policy, act.clone());
         self.detached(|core| async move {
             let refresh = Refresh {
