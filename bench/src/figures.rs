@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::process::Memory;
+use crate::process::{Cpu, Memory};
 use crate::work::Work;
 
 /// The figures of one kind of request.
@@ -11,10 +11,20 @@ pub(crate) struct Figures {
     /// Of every answer in the measured time, least first.
     pub(crate) latencies: Vec<Duration>,
     pub(crate) measured: Duration,
-    /// CPU time of the server, and of it and its database.
-    pub(crate) cpu: [Duration; 2],
+    /// How many were answered in all, also before the measured time.
+    pub(crate) answers: usize,
+    /// What all of them took, with what was left for later.
+    pub(crate) cpu: Cpu,
+    /// For how long after the last answer there was still something to be done.
+    pub(crate) behind: Duration,
     /// The greatest that was seen.
     pub(crate) memory: Memory,
+}
+
+impl Figures {
+    pub(crate) fn per_second(&self) -> f64 {
+        self.latencies.len() as f64 / self.measured.as_secs_f64()
+    }
 }
 
 /// A table that is printed while it grows.
@@ -24,29 +34,30 @@ pub(crate) struct Table;
 impl Table {
     pub(crate) fn begin() -> Table {
         println!(
-            "| request | connections | per second | p50 ms | p99 ms | p99.9 ms | server CPU µs | with database | RSS MiB | PSS MiB |"
+            "| request | connections | per second | p50 ms | p99 ms | p99.9 ms | server CPU µs | with Redis | with database | RSS MiB | PSS MiB |"
         );
-        println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
+        println!("| --- | --: | --: | --: | --: | --: | --: | --: | --: | --: | --: |");
         Table
     }
 
     pub(crate) fn line(&mut self, work: Work, connections: usize, figures: &Figures) {
         let count = figures.latencies.len();
         if count == 0 {
-            println!("| {} | {connections} | 0 | | | | | | | |", work.name());
+            println!("| {} | {connections} | 0 | | | | | | | | |", work.name());
             return;
         }
         let [p50, p99, p999] = [50.0, 99.0, 99.9]
             .map(|percent| percentile(&figures.latencies, percent).as_secs_f64() * 1e3);
         // In a flood nearly all of it is the flood's.
-        let [own, all] = figures.cpu.map(|time| match work.in_flood() {
+        let each = figures.cpu.for_each(figures.answers);
+        let [own, with_redis, all] = each.map(|microseconds| match work.in_flood() {
             true => "–".to_owned(),
-            false => format!("{:.1}", time.as_secs_f64() * 1e6 / count as f64),
+            false => format!("{microseconds:.1}"),
         });
         println!(
-            "| {} | {connections} | {:.0} | {p50:.2} | {p99:.2} | {p999:.2} | {own} | {all} | {:.1} | {:.1} |",
+            "| {} | {connections} | {:.0} | {p50:.2} | {p99:.2} | {p999:.2} | {own} | {with_redis} | {all} | {:.1} | {:.1} |",
             work.name(),
-            count as f64 / figures.measured.as_secs_f64(),
+            figures.per_second(),
             figures.memory.resident,
             figures.memory.proportional,
         );

@@ -27,9 +27,20 @@ pub(crate) async fn run(
     server: &Server,
     work: Work,
     connections: usize,
+    time: [Duration; 2],
+) -> Result<Figures> {
+    let mut clients = prepare(server, work, connections).await?;
+    run_with(server, work, &mut clients, time).await
+}
+
+/// The same with clients that are there already, and stay.
+pub(crate) async fn run_with(
+    server: &Server,
+    work: Work,
+    clients: &mut Vec<Client>,
     [warm_up, measured]: [Duration; 2],
 ) -> Result<Figures> {
-    let clients = prepare(server, work, connections).await?;
+    let connections = clients.len();
     let strangers = if work.in_flood() { STRANGERS } else { 0 };
     let mut flooding = Vec::new();
     for number in 0..strangers {
@@ -37,6 +48,7 @@ pub(crate) async fn run(
     }
     let offered = TIMES_CAPACITY * 2.0 / (COST_12 * 2_f64.powi(i32::from(server.rounds()) - 12));
     let pause = Duration::from_secs_f64(1.0 / offered);
+    let before = server.cpu()?;
     let from = Instant::now() + warm_up;
     let until = from + measured;
     let mut flood = JoinSet::new();
@@ -45,7 +57,7 @@ pub(crate) async fn run(
         flood.spawn(come_again(stranger, first, pause * STRANGERS, until));
     }
     let mut working = JoinSet::new();
-    for (number, client) in clients.into_iter().enumerate() {
+    for (number, client) in std::mem::take(clients).into_iter().enumerate() {
         if work.in_flood() {
             let step = Duration::from_secs(1) / PACED_PER_SECOND;
             let first = from + step * u32::try_from(number)?;
@@ -59,34 +71,60 @@ pub(crate) async fn run(
             working.spawn(repeat(client, from, until));
         }
     }
-    tokio::time::sleep_until(from).await;
-    let before = cpu(server)?;
     let mut memory = Memory::default();
     while Instant::now() < until {
         memory = memory.max(server.process().memory()?);
         sleep(Duration::from_millis(200).min(until.saturating_duration_since(Instant::now())))
             .await;
     }
-    let after = cpu(server)?;
     let mut latencies = Vec::new();
+    let mut answers = 0;
     while let Some(measured) = working.join_next().await {
-        latencies.extend(measured??);
+        let (client, seen) = measured??;
+        clients.push(client);
+        answers += seen.answers;
+        latencies.extend(seen.latencies);
     }
     while let Some(flooded) = flood.join_next().await {
         flooded??;
     }
     latencies.sort_unstable();
-    let cpu = [after[0] - before[0], after[1] - before[1]];
+    let behind = rest(server).await?;
     Ok(Figures {
         latencies,
         measured,
-        cpu,
+        answers,
+        cpu: server.cpu()?.since(before),
+        behind,
         memory,
     })
 }
 
+/// Waits until the server, Redis and the database have done what was left for later, and returns how long that took.
+async fn rest(server: &Server) -> Result<Duration> {
+    const LOOK: Duration = Duration::from_millis(500);
+    // What idle ones take stays below that.
+    const IDLE: Duration = Duration::from_millis(20);
+    const LONGEST: Duration = Duration::from_secs(60);
+    let began = Instant::now();
+    let mut before = server.cpu()?;
+    loop {
+        let looked = began.elapsed();
+        sleep(LOOK).await;
+        let now = server.cpu()?;
+        if now.since(before).sum() <= IDLE || looked > LONGEST {
+            return Ok(looked);
+        }
+        before = now;
+    }
+}
+
 /// A few at a time: the server refuses sign-ins that would have to wait for long.
-async fn prepare(server: &Server, work: Work, connections: usize) -> Result<Vec<Client>> {
+pub(crate) async fn prepare(
+    server: &Server,
+    work: Work,
+    connections: usize,
+) -> Result<Vec<Client>> {
     let mut preparing = JoinSet::new();
     let mut clients = Vec::new();
     for _ in 0..connections {
@@ -104,28 +142,28 @@ async fn prepare(server: &Server, work: Work, connections: usize) -> Result<Vec<
     Ok(clients)
 }
 
-/// CPU time of the server, and of it and its database.
-fn cpu(server: &Server) -> Result<[Duration; 2]> {
-    let own = server.process().cpu()?;
-    let database = server
-        .database_process()
-        .map(|process| process.cpu_with_children())
-        .transpose()?;
-    Ok([own, own + database.unwrap_or_default()])
+/// What one client saw.
+#[derive(Default)]
+struct Seen {
+    /// Of the requests that were answered in the measured time.
+    latencies: Vec<Duration>,
+    /// All answers, also before the measured time.
+    answers: usize,
 }
 
-/// Returns the latencies of the requests that were answered in the measured time.
-async fn repeat(mut client: Client, from: Instant, until: Instant) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
+/// Asks again as soon as it was answered.
+async fn repeat(mut client: Client, from: Instant, until: Instant) -> Result<(Client, Seen)> {
+    let mut seen = Seen::default();
     loop {
         let began = Instant::now();
         if began >= until {
-            return Ok(latencies);
+            return Ok((client, seen));
         }
         client.once().await?;
+        seen.answers += 1;
         let now = Instant::now();
         if now >= from && now < until {
-            latencies.push(now - began);
+            seen.latencies.push(now - began);
         }
     }
 }
@@ -153,14 +191,15 @@ async fn keep_pace(
     first: Instant,
     step: Duration,
     until: Instant,
-) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::new();
+) -> Result<(Client, Seen)> {
+    let mut seen = Seen::default();
     let mut due = first;
     while due < until {
         tokio::time::sleep_until(due).await;
         client.once().await?;
-        latencies.push(due.elapsed());
+        seen.answers += 1;
+        seen.latencies.push(due.elapsed());
         due += step;
     }
-    Ok(latencies)
+    Ok((client, seen))
 }

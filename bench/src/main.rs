@@ -5,7 +5,9 @@ mod figures;
 mod load;
 mod machine;
 mod process;
+mod refreshes;
 mod refusal;
+mod script;
 mod server;
 mod statistics;
 mod subscribers;
@@ -38,8 +40,8 @@ struct Arguments {
     /// The binary to measure.
     #[arg(long, default_value = "target/release/countersign")]
     binary: PathBuf,
-    /// The databases to measure on; PostgreSQL is the one that COUNTERSIGN_TEST_POSTGRES names.
-    #[arg(long, value_enum, default_values = ["sqlite", "postgres"])]
+    /// What to measure on; PostgreSQL and Redis are those that COUNTERSIGN_TEST_POSTGRES and COUNTERSIGN_TEST_REDIS name.
+    #[arg(long, value_enum, default_values = ["sqlite", "postgres", "postgres+redis"])]
     backend: Vec<Backend>,
     /// The kinds of request.
     #[arg(long, value_enum, default_values = DEFAULT_WORK)]
@@ -65,6 +67,12 @@ struct Arguments {
     /// Instead of all that: so many followers of the feed of revocations, what they cost, and how soon they are told.
     #[arg(long, conflicts_with = "timing", value_parser = clap::value_parser!(u32).range(1..=25_000))]
     subscribers: Option<u32>,
+    /// Instead of all that: so many rounds of `/healthz` and refresh in turns on each backend, and the bare script.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100), conflicts_with_all = ["timing", "subscribers"])]
+    refreshes: Option<u16>,
+    /// Sessions of each connection there.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    sessions: u16,
     /// Sign-outs on one of three instances on PostgreSQL, of which the time to the refusal by the others is printed.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u16).range(0..=10_000))]
     sign_outs: u16,
@@ -90,6 +98,9 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        if let Some(rounds) = arguments.refreshes {
+            return compare_refreshes(&arguments, rounds).await;
+        }
         for backend in &arguments.backend {
             if let Some(count) = arguments.subscribers {
                 follow(&arguments, *backend, count as usize).await?;
@@ -103,6 +114,19 @@ fn main() -> Result<()> {
         }
         Ok(())
     })
+}
+
+async fn compare_refreshes(arguments: &Arguments, rounds: u16) -> Result<()> {
+    refreshes::check()?;
+    refreshes::measure(refreshes::Plan {
+        binary: &arguments.binary,
+        backends: &arguments.backend,
+        rounds,
+        connections: usize::from(arguments.connections),
+        sessions: usize::from(arguments.sessions),
+        time: [arguments.warm_up, arguments.seconds].map(Duration::from_secs),
+    })
+    .await
 }
 
 async fn time(arguments: &Arguments, backend: Backend, each: usize) -> Result<()> {
@@ -174,7 +198,7 @@ async fn measure(arguments: &Arguments, backend: Backend) -> Result<()> {
         let figures = load::run(&server, *work, usize::from(connections), time).await?;
         table.line(*work, usize::from(connections), &figures);
     }
-    if backend == Backend::Postgres && arguments.sign_outs > 0 {
+    if backend.on_postgres() && arguments.sign_outs > 0 {
         refusal::measure(&server, arguments.sign_outs).await?;
     }
     println!();

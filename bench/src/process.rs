@@ -27,6 +27,35 @@ impl Memory {
     }
 }
 
+/// CPU time of what works together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cpu {
+    pub(crate) server: Duration,
+    pub(crate) redis: Duration,
+    pub(crate) database: Duration,
+}
+
+impl Cpu {
+    pub(crate) fn since(self, before: Cpu) -> Cpu {
+        Cpu {
+            server: self.server.saturating_sub(before.server),
+            redis: self.redis.saturating_sub(before.redis),
+            // A child that has ended takes its time with it.
+            database: self.database.saturating_sub(before.database),
+        }
+    }
+
+    pub(crate) fn sum(self) -> Duration {
+        self.server + self.redis + self.database
+    }
+
+    /// Microseconds for each of so many: of the server, with Redis, and with the database too.
+    pub(crate) fn for_each(self, count: usize) -> [f64; 3] {
+        let with_redis = self.server + self.redis;
+        [self.server, with_redis, self.sum()].map(|time| time.as_secs_f64() * 1e6 / count as f64)
+    }
+}
+
 impl Process {
     /// CPU time of all its threads so far, in user and kernel mode.
     pub(crate) fn cpu(self) -> Result<Duration> {

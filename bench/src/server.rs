@@ -1,7 +1,9 @@
 //! The server under measurement.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -12,13 +14,19 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 
 use crate::connection::Connection;
-use crate::process::Process;
+use crate::process::{Cpu, Process};
 
 /// What the server keeps its data in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Backend {
     Sqlite,
     Postgres,
+    /// SQLite with Redis before it.
+    #[value(name = "sqlite+redis")]
+    SqliteRedis,
+    /// PostgreSQL with Redis before it.
+    #[value(name = "postgres+redis")]
+    PostgresRedis,
 }
 
 impl Backend {
@@ -26,7 +34,39 @@ impl Backend {
         match self {
             Backend::Sqlite => "SQLite",
             Backend::Postgres => "PostgreSQL",
+            Backend::SqliteRedis => "SQLite + Redis",
+            Backend::PostgresRedis => "PostgreSQL + Redis",
         }
+    }
+
+    pub(crate) fn on_postgres(self) -> bool {
+        matches!(self, Backend::Postgres | Backend::PostgresRedis)
+    }
+
+    pub(crate) fn with_redis(self) -> bool {
+        matches!(self, Backend::SqliteRedis | Backend::PostgresRedis)
+    }
+}
+
+/// The servers beside the one under measurement, as the scripts that start them tell.
+#[derive(Debug, Clone, Default)]
+struct Beside {
+    url: Option<String>,
+    process: Option<Process>,
+}
+
+impl Beside {
+    /// Reads `COUNTERSIGN_TEST_<name>` and `…_PID`.
+    fn find(name: &str, script: &str) -> Result<Beside> {
+        let variable = format!("COUNTERSIGN_TEST_{name}");
+        let missing = || format!("{variable} names none; `{script}` starts one");
+        let url = std::env::var(&variable).with_context(missing)?;
+        let pid = std::env::var(format!("{variable}_PID")).ok();
+        let process = pid.and_then(|pid| pid.parse().ok()).map(Process);
+        Ok(Beside {
+            url: Some(url),
+            process,
+        })
     }
 }
 
@@ -36,10 +76,12 @@ pub(crate) struct Server {
     binary: PathBuf,
     rounds: u8,
     lanes: u8,
-    database: Option<String>,
-    database_process: Option<Process>,
-    /// The root secret of another instance; its own lies in its folder.
-    secret: Option<String>,
+    /// `AUDIT_REFRESHES`.
+    audit_refreshes: bool,
+    database: Beside,
+    redis: Beside,
+    /// The root secret. All servers of a run share a PostgreSQL, and so their secret.
+    secret: String,
     /// Settings beside those that every server here has.
     more: Vec<(&'static str, String)>,
     folder: TempDir,
@@ -57,13 +99,12 @@ impl Server {
         let binary = binary
             .canonicalize()
             .with_context(|| format!("{}: not built", binary.display()))?;
-        let (mut database, mut database_process) = (None, None);
-        if backend == Backend::Postgres {
-            let missing =
-                "COUNTERSIGN_TEST_POSTGRES names no PostgreSQL; `scripts/with-postgres` starts one";
-            database = Some(std::env::var("COUNTERSIGN_TEST_POSTGRES").context(missing)?);
-            let pid = std::env::var("COUNTERSIGN_TEST_POSTGRES_PID").ok();
-            database_process = pid.and_then(|pid| pid.parse().ok()).map(Process);
+        let (mut database, mut redis) = (Beside::default(), Beside::default());
+        if backend.on_postgres() {
+            database = Beside::find("POSTGRES", "scripts/with-postgres")?;
+        }
+        if backend.with_redis() {
+            redis = Beside::find("REDIS", "scripts/with-redis --single")?;
         }
         let folder = tempfile::Builder::new()
             .prefix("countersign-bench.")
@@ -72,9 +113,10 @@ impl Server {
             binary,
             rounds,
             lanes,
+            audit_refreshes: true,
             database,
-            database_process,
-            secret: None,
+            redis,
+            secret: secret().to_owned(),
             more: Vec::new(),
             folder,
             running: None,
@@ -83,14 +125,14 @@ impl Server {
 
     /// Another instance on the same database, with the same root secret and a folder of its own, not running yet.
     pub(crate) fn sibling(&self) -> Result<Server> {
-        let secret = std::fs::read_to_string(self.folder.path().join("data/root-secret"))?;
         Ok(Server {
             binary: self.binary.clone(),
             rounds: self.rounds,
             lanes: self.lanes,
+            audit_refreshes: self.audit_refreshes,
             database: self.database.clone(),
-            database_process: self.database_process,
-            secret: Some(secret.trim().to_owned()),
+            redis: self.redis.clone(),
+            secret: self.secret.clone(),
             more: self.more.clone(),
             folder: tempfile::Builder::new()
                 .prefix("countersign-bench.")
@@ -163,11 +205,13 @@ impl Server {
         }
         command.envs(self.more.iter().cloned());
         command.env("HASH_LANES", self.lanes.to_string());
-        if let Some(database) = &self.database {
-            command.env("DATABASE_URL", database);
-        }
-        if let Some(secret) = &self.secret {
-            command.env("COUNTERSIGN_SECRET", secret);
+        let audit = if self.audit_refreshes { "on" } else { "off" };
+        command.env("AUDIT_REFRESHES", audit);
+        command.env("COUNTERSIGN_SECRET", &self.secret);
+        for (name, beside) in [("DATABASE_URL", &self.database), ("REDIS_URL", &self.redis)] {
+            if let Some(url) = &beside.url {
+                command.env(name, url);
+            }
         }
         command
     }
@@ -202,9 +246,26 @@ impl Server {
         Process(self.running.as_ref().map_or(0, |(child, _)| child.id()))
     }
 
-    /// The main process of PostgreSQL, if it is known.
-    pub(crate) fn database_process(&self) -> Option<Process> {
-        self.database_process
+    /// From the next start on it records no refreshes in the audit log.
+    pub(crate) fn leave_refreshes_out(&mut self) {
+        self.audit_refreshes = false;
+    }
+
+    /// The URL of Redis, if it uses one.
+    pub(crate) fn redis(&self) -> Option<&str> {
+        self.redis.url.as_deref()
+    }
+
+    /// CPU time so far of the server, Redis and the database.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
+        let redis = self.redis.process.map(Process::cpu).transpose()?;
+        let database = self.database.process;
+        let database = database.map(Process::cpu_with_children).transpose()?;
+        Ok(Cpu {
+            server: self.process().cpu()?,
+            redis: redis.unwrap_or_default(),
+            database: database.unwrap_or_default(),
+        })
     }
 }
 
@@ -215,6 +276,15 @@ impl Drop for Server {
             let _ = child.wait();
         }
     }
+}
+
+/// A root secret for this run.
+fn secret() -> &'static str {
+    static SECRET: OnceLock<String> = OnceLock::new();
+    SECRET.get_or_init(|| {
+        let word = || RandomState::new().build_hasher().finish();
+        (0..4).map(|_| format!("{:016x}", word())).collect()
+    })
 }
 
 /// An address that was free a moment ago.

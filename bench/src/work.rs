@@ -1,12 +1,14 @@
 //! The kinds of request, each repeated by clients that wait for their answers.
 
+use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::connection::Connection;
 
@@ -56,6 +58,13 @@ impl Work {
     }
 }
 
+/// What is read of an answer with tokens.
+#[derive(Deserialize)]
+struct Tokens<'a> {
+    access_token: &'a str,
+    refresh_token: &'a str,
+}
+
 /// A client with a connection and, where its work needs one, a user with a session.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -64,6 +73,8 @@ pub(crate) struct Client {
     email: String,
     access: String,
     refresh: String,
+    /// The refresh tokens of its other sessions, the one to use next first.
+    others: VecDeque<String>,
 }
 
 impl Client {
@@ -76,12 +87,35 @@ impl Client {
             email: new_email(),
             access: String::new(),
             refresh: String::new(),
+            others: VecDeque::new(),
         };
         if !matches!(work, Work::Healthz | Work::Register) {
             client.register().await?;
             client.sign_in().await?;
         }
         Ok(client)
+    }
+
+    /// Has it refresh so many sessions in turns: no two refreshes of one session then follow so soon that the
+    /// database learns of both at once.
+    pub(crate) async fn open_sessions(&mut self, count: usize) -> Result<()> {
+        // The server ends the oldest sessions of somebody who has too many.
+        const EACH: usize = 25;
+        while self.others.len() + 1 < count {
+            self.others.push_back(self.refresh.clone());
+            if self.others.len().is_multiple_of(EACH) {
+                self.email = new_email();
+                self.register().await?;
+            }
+            self.sign_in().await?;
+        }
+        Ok(())
+    }
+
+    /// Connects again, to a server that was started again.
+    pub(crate) async fn reconnect(&mut self, address: &str) -> Result<()> {
+        self.connection = Connection::open(address).await?;
+        Ok(())
     }
 
     /// One request and its answer, which must be a good one.
@@ -131,6 +165,10 @@ impl Client {
             .await?;
         self.keep(&answer)?;
         ensure!(self.refresh != before, "the refresh token was not rotated");
+        if let Some(next) = self.others.pop_front() {
+            let used = std::mem::replace(&mut self.refresh, next);
+            self.others.push_back(used);
+        }
         Ok(())
     }
 
@@ -142,6 +180,7 @@ impl Client {
             email: self.email.clone(),
             access: self.access.clone(),
             refresh: self.refresh.clone(),
+            others: VecDeque::new(),
         })
     }
 
@@ -160,9 +199,11 @@ impl Client {
     }
 
     fn keep(&mut self, answer: &[u8]) -> Result<()> {
-        let answer: Value = serde_json::from_slice(answer)?;
-        let text = |name: &'static str| answer[name].as_str().map(str::to_owned).context(name);
-        (self.access, self.refresh) = (text("access_token")?, text("refresh_token")?);
+        let tokens: Tokens = serde_json::from_slice(answer).context("tokens")?;
+        self.access.clear();
+        self.access.push_str(tokens.access_token);
+        self.refresh.clear();
+        self.refresh.push_str(tokens.refresh_token);
         Ok(())
     }
 }

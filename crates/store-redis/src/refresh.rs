@@ -1,5 +1,7 @@
 //! Refreshing in Redis, and in the database where Redis cannot tell.
 
+use std::sync::Arc;
+
 use countersign_domain::refresh_token::Presented;
 use countersign_domain::rotation::{Dead, RotationPolicy, SessionState};
 use countersign_store::{
@@ -10,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::debts::Debt;
 use crate::entry::{Answer, Entry, Facts, Token};
-use crate::instance::Core;
+use crate::instance::{Core, Ready};
 use crate::pending::Room;
 
 /// A key changes hands under a refresh only where others fill it or end the session at the same
@@ -28,6 +30,25 @@ pub(crate) struct Refresh<'a> {
 }
 
 impl Refresh<'_> {
+    /// One call of the script, which nearly always decides. `None`: it does not, and [`Self::run`] must.
+    ///
+    /// Whoever waits for this may go away at any moment. A rotation that nobody was told of is then not noted for the
+    /// database, which is as if its answer had been lost: the retry is answered with the same successor, and notes it.
+    pub(crate) async fn try_in_redis(&self) -> Result<Option<RefreshOutcome>, StoreError> {
+        let Some(ready) = self.core.ready_now().await else {
+            return Ok(None);
+        };
+        Ok(match self.call(&ready, None).await? {
+            Some((room, Some(Answer::Rotated { entry, adopted }))) => {
+                Some(self.granted(room, entry, true, adopted))
+            }
+            Some((room, Some(Answer::Repeated(entry)))) => {
+                Some(self.granted(room, entry, false, false))
+            }
+            _ => None,
+        })
+    }
+
     pub(crate) async fn run(&self) -> Result<RefreshOutcome, StoreError> {
         let mut filling: Option<(Token, Entry)> = None;
         for _ in 0..TRIES {
@@ -37,21 +58,10 @@ impl Refresh<'_> {
                     None => continue,
                 }
             };
-            // Before anything is consumed: what is acknowledged must find room to wait in.
-            let Some(room) = self.core.pending.reserve(self.presented.session) else {
-                let text = "too many rotations wait for the database";
-                return Err(StoreError::Unavailable(text.to_owned()));
-            };
-            let (presented, now) = (self.presented, self.act.now);
-            // A new token each time: under one that was used before, somebody may hold what was true then.
-            let new = self.core.token();
-            let call = ready
-                .calls
-                .refresh(presented, self.policy, now, &new, filling.as_ref());
-            let Some(bytes) = self.core.ask::<Vec<u8>>(&ready, "refresh", &call).await else {
+            let Some((room, answer)) = self.call(&ready, filling.as_ref()).await? else {
                 continue;
             };
-            match Answer::read(&bytes) {
+            match answer {
                 Some(Answer::Rotated { entry, adopted }) => {
                     return Ok(self.granted(room, entry, true, adopted));
                 }
@@ -74,6 +84,28 @@ impl Refresh<'_> {
             }
         }
         self.in_database("contended").await
+    }
+
+    /// Calls the script, with room for what it may acknowledge. `None`: Redis did not answer. The answer is `None`
+    /// where it cannot be read.
+    async fn call(
+        &self,
+        ready: &Arc<Ready>,
+        filling: Option<&(Token, Entry)>,
+    ) -> Result<Option<(Room<'_>, Option<Answer>)>, StoreError> {
+        // Before anything is consumed: what is acknowledged must find room to wait in.
+        let Some(room) = self.core.pending.reserve(self.presented.session) else {
+            let text = "too many rotations wait for the database";
+            return Err(StoreError::Unavailable(text.to_owned()));
+        };
+        let (presented, now) = (self.presented, self.act.now);
+        // A new token each time: under one that was used before, somebody may hold what was true then.
+        let new = self.core.token();
+        let call = ready
+            .calls
+            .refresh(presented, self.policy, now, &new, filling);
+        let bytes = self.core.ask::<Vec<u8>>(ready, "refresh", &call).await;
+        Ok(bytes.map(|bytes| (room, Answer::read(&bytes))))
     }
 
     /// Answers with what Redis says, and has the database learn it.

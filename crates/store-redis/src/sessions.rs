@@ -35,14 +35,25 @@ impl Sessions for RedisStore {
         policy: &RotationPolicy,
         act: &Act,
     ) -> Result<RefreshOutcome, StoreError> {
+        let began = Instant::now();
+        let refresh = Refresh {
+            core: &self.core,
+            presented,
+            policy,
+            act,
+            began,
+        };
+        if let Some(outcome) = refresh.try_in_redis().await? {
+            return Ok(outcome);
+        }
         let (policy, act) = (*policy, act.clone());
-        self.detached(|core| async move {
+        self.detached(move |core| async move {
             let refresh = Refresh {
                 core: &core,
                 presented,
                 policy: &policy,
                 act: &act,
-                began: Instant::now(),
+                began,
             };
             refresh.run().await
         })

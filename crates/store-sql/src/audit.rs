@@ -6,7 +6,7 @@ use countersign_domain::audit::{AddressTag, Draft, Ink, Mark, MarkKind, Row, Sal
 use countersign_domain::{EventId, SessionId, UserId};
 use countersign_store::{Audit, Chain, EventQuery, Link, StoreError, StoredEvent};
 use jiff::Timestamp;
-use serde_json::json;
+use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::driver::{self, Columns, Db, DbError, Tx, Value, Verdict};
@@ -163,27 +163,9 @@ impl Audit for SqlStore {
 
 /// Writes events in the transaction of what they tell of.
 pub(crate) async fn append(tx: &mut Tx, rows: &[Row]) -> Result<(), DbError> {
-    let list: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "id": row.id.0.simple().to_string(),
-                "at": row.at.as_microsecond(),
-                "kind": row.kind,
-                "outcome": row.outcome,
-                "reason": row.reason,
-                "by": row.by,
-                "user": row.user.map(|id| id.0.simple().to_string()),
-                "session": row.session.map(|id| id.0.simple().to_string()),
-                "details": row.details,
-                "personal": hex(&row.personal),
-                "address": row.address.map(|tag| hex(&tag.0)),
-                "mac": hex(&row.mac),
-            })
-        })
-        .collect();
-    let values = vec![Value::Json(serde_json::Value::from(list).to_string())];
-    tx.run(tx.dialect().append_events, values).await?;
+    let list = rows.iter().map(EventLine::of);
+    let values = vec![json_list(list)?];
+    tx.execute(tx.dialect().append_events, values).await?;
     Ok(())
 }
 
@@ -192,8 +174,7 @@ pub(crate) async fn append(tx: &mut Tx, rows: &[Row]) -> Result<(), DbError> {
 async fn salts(db: &Db, tx: &mut Tx, drafts: &[Draft]) -> Result<HashMap<UserId, Salt>, DbError> {
     let users: HashSet<_> = drafts.iter().filter_map(|draft| draft.user).collect();
     // Asked also where there is nobody to ask about: who was signed in to must not show in the work.
-    let list: Vec<_> = users.iter().map(|id| id.0.simple().to_string()).collect();
-    let values = vec![Value::Json(serde_json::Value::from(list).to_string())];
+    let values = vec![json_list(users.iter().map(|id| Hex(id.0.as_bytes())))?];
     let rows = tx.run(db.dialect().audit_salts, values).await?;
     let pairs = records::all(&rows, |row| {
         let mut columns = row.columns();
@@ -212,19 +193,14 @@ async fn seal_in(
     if !move_end(tx, after, head).await? {
         return Ok(Verdict::Undo(false));
     }
-    let list: Vec<_> = links
-        .iter()
-        .map(|link| {
-            json!({
-                "id": link.id.0.simple().to_string(),
-                "position": link.position,
-                "hash": hex(&link.hash),
-            })
-        })
-        .collect();
-    let values = vec![Value::Json(serde_json::Value::from(list).to_string())];
-    let sealed = tx.run(tx.dialect().seal_events, values).await?;
-    if sealed.len() != links.len() {
+    let list = links.iter().map(|link| LinkLine {
+        id: Hex(link.id.0.as_bytes()),
+        position: link.position,
+        hash: Hex(&link.hash),
+    });
+    let values = vec![json_list(list)?];
+    let sealed = tx.execute(tx.dialect().seal_events, values).await?;
+    if usize::try_from(sealed) != Ok(links.len()) {
         return Ok(Verdict::Undo(false));
     }
     if let Some(checkpoint) = checkpoint {
@@ -364,14 +340,70 @@ fn place(position: u64) -> Value {
     Value::Int(i64::try_from(position).unwrap_or(i64::MAX))
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
+/// An event as the statement that adds many reads it. There are thousands a second where refreshes are audited,
+/// so nothing is copied first.
+#[derive(Serialize)]
+struct EventLine<'a> {
+    id: Hex<'a>,
+    at: i64,
+    kind: &'a str,
+    outcome: &'a str,
+    reason: Option<&'a str>,
+    by: &'a str,
+    user: Option<Hex<'a>>,
+    session: Option<Hex<'a>>,
+    details: &'a str,
+    personal: Hex<'a>,
+    address: Option<Hex<'a>>,
+    mac: Hex<'a>,
+}
+
+impl<'a> EventLine<'a> {
+    fn of(row: &'a Row) -> Self {
+        Self {
+            id: Hex(row.id.0.as_bytes()),
+            at: row.at.as_microsecond(),
+            kind: &row.kind,
+            outcome: &row.outcome,
+            reason: row.reason.as_deref(),
+            by: &row.by,
+            user: row.user.as_ref().map(|id| Hex(id.0.as_bytes())),
+            session: row.session.as_ref().map(|id| Hex(id.0.as_bytes())),
+            details: &row.details,
+            personal: Hex(&row.personal),
+            address: row.address.as_ref().map(|tag| Hex(&tag.0)),
+            mac: Hex(&row.mac),
+        }
     }
-    text
+}
+
+/// A place in the chain, as the statement that gives many of them reads it.
+#[derive(Serialize)]
+struct LinkLine<'a> {
+    id: Hex<'a>,
+    position: u64,
+    hash: Hex<'a>,
+}
+
+/// Bytes as text of hexadecimal digits.
+struct Hex<'a>(&'a [u8]);
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let halves = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let digits = halves.filter_map(|half| char::from_digit(half.into(), 16));
+        let mut text = String::with_capacity(self.0.len() * 2);
+        text.extend(digits);
+        serializer.serialize_str(&text)
+    }
+}
+
+fn json_list(lines: impl Iterator<Item: Serialize>) -> Result<Value, DbError> {
+    let mut text = Vec::new();
+    let mut list = serde_json::Serializer::new(&mut text);
+    let written = list.collect_seq(lines).map_err(|error| error.to_string());
+    let text = written.and_then(|()| String::from_utf8(text).map_err(|error| error.to_string()));
+    text.map(Value::Json).map_err(DbError::Corrupt)
 }
 
 /// Later than any event, and within what both engines can keep.

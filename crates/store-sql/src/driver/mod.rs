@@ -169,6 +169,18 @@ impl Tx {
         }
     }
 
+    /// Runs a statement that returns no rows, and answers how many it changed.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, DbError> {
+        match self {
+            Self::Sqlite(tx) => tx.execute(sql, values).await,
+            Self::Postgres(tx) => tx.execute(sql, values).await,
+        }
+    }
+
     pub(crate) fn dialect(&self) -> &'static Dialect {
         match self {
             Self::Sqlite(_) => &sqlite::DIALECT,

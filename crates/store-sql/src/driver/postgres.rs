@@ -33,10 +33,10 @@ pub(super) const DIALECT: Dialect = Dialect {
         FROM jsonb_to_recordset($1) AS event (id uuid, at bigint, kind text, outcome text, \
             reason text, by text, \"user\" uuid, session uuid, details text, personal text, \
             address text, mac text) \
-        ON CONFLICT (id) DO NOTHING RETURNING id",
+        ON CONFLICT (id) DO NOTHING",
     seal_events: "UPDATE audit_events SET position = link.position, hash = decode(link.hash, 'hex') \
         FROM jsonb_to_recordset($1) AS link (id uuid, position bigint, hash text) \
-        WHERE audit_events.id = link.id AND audit_events.position IS NULL RETURNING audit_events.id",
+        WHERE audit_events.id = link.id AND audit_events.position IS NULL",
     audit_salts: "SELECT id, audit_salt FROM users WHERE audit_salt IS NOT NULL \
         AND id IN (SELECT value::uuid FROM jsonb_array_elements_text($1)) \
         FOR KEY SHARE",
@@ -246,6 +246,14 @@ impl Lease {
         Ok(rows.into_iter().map(Row::Postgres).collect())
     }
 
+    async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, DbError> {
+        let query = values.into_iter().fold(sqlx::query(sql), bind);
+        self.in_step = false;
+        let done = within(self.patience, query.execute(&mut *self.connection)).await?;
+        self.in_step = true;
+        Ok(done.rows_affected())
+    }
+
     async fn script(&mut self, sql: &'static str) -> Result<(), DbError> {
         self.in_step = false;
         let script = sqlx::raw_sql(sql).execute(&mut *self.connection);
@@ -280,6 +288,16 @@ impl Tx {
         let rows = self.lease.run(sql, values).await;
         self.after(&rows);
         rows
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, DbError> {
+        let done = self.lease.execute(sql, values).await;
+        self.after(&done);
+        done
     }
 
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), DbError> {

@@ -29,12 +29,11 @@ pub(super) const DIALECT: Dialect = Dialect {
             value ->> 'reason', value ->> 'by', unhex(value ->> 'user'), unhex(value ->> 'session'), \
             value ->> 'details', unhex(value ->> 'personal'), unhex(value ->> 'address'), \
             unhex(value ->> 'mac') \
-        FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING RETURNING id",
+        FROM json_each($1) WHERE true ON CONFLICT (id) DO NOTHING",
     seal_events: "UPDATE audit_events SET position = link.value ->> 'position', \
             hash = unhex(link.value ->> 'hash') \
         FROM json_each($1) AS link \
-        WHERE audit_events.id = unhex(link.value ->> 'id') AND audit_events.position IS NULL \
-        RETURNING audit_events.id",
+        WHERE audit_events.id = unhex(link.value ->> 'id') AND audit_events.position IS NULL",
     audit_salts: "SELECT id, audit_salt FROM users WHERE audit_salt IS NOT NULL \
         AND id IN (SELECT unhex(value) FROM json_each($1))",
 };
@@ -148,6 +147,17 @@ impl Tx {
         values: Vec<Value>,
     ) -> Result<Vec<Row>, DbError> {
         fetch(&mut *self.0, sql, values).await
+    }
+
+    pub(super) async fn execute(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<u64, DbError> {
+        let query = values.into_iter().fold(sqlx::query(sql), bind);
+        let done = query.execute(&mut *self.0).await;
+        done.map(|done| done.rows_affected())
+            .map_err(DbError::sqlite)
     }
 
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), DbError> {
