@@ -169,10 +169,9 @@ pub async fn connect_existing(settings: &Settings) -> Result<SqlStore, Failure> 
 }
 
 /// What operators' commands work on.
-pub async fn open_for_command(settings: &Settings) -> Result<Flows, Failure> {
-    let store = connect_existing(settings).await?;
-    current_schema(&store).await?;
-    open(Role::Operator, settings, store).await
+pub async fn open_for_command(settings: &Settings, store: &SqlStore) -> Result<Flows, Failure> {
+    current_schema(store).await?;
+    open(Role::Operator, settings, store.clone()).await
 }
 
 fn policy(settings: &Settings) -> Policy {

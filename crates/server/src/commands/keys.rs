@@ -5,19 +5,16 @@ use countersign_flows::keys::KeyView;
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::app;
 use crate::cli::KeysCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
+    flows: &Flows,
     command: KeysCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
     let rotation = match command {
         KeysCommand::List => {
             let keys = flows.signing_keys().await?;

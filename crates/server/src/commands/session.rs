@@ -6,19 +6,16 @@ use countersign_store::Session;
 use serde_json::{Value, json};
 
 use super::{Output, audit, user};
-use crate::app;
 use crate::cli::SessionCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
+    flows: &Flows,
     command: SessionCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
     match command {
         SessionCommand::List { user, limit } => {
             let user = user::find(&flows, &user).await?;

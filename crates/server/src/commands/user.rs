@@ -9,19 +9,16 @@ use countersign_store::{User, UserChange};
 use serde_json::{Value, json};
 
 use super::{Output, password};
-use crate::app;
 use crate::cli::UserCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
+    flows: &Flows,
     command: UserCommand,
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
-    let flows = app::open_for_command(settings).await?;
     let operator = operator::caller();
     let users = flows.users(&operator);
     match command {
