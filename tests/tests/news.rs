@@ -24,7 +24,10 @@ async fn two() -> (Server, Server) {
         .text
         .contains("countersign_announcements_heard 1")
     {
-        assert!(began.elapsed() < Duration::from_secs(10), "it does not listen");
+        assert!(
+            began.elapsed() < Duration::from_secs(10),
+            "it does not listen"
+        );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     (first, second)
@@ -73,7 +76,7 @@ async fn what_an_operator_ends_is_refused_at_once() {
             .cli(&["session", "list", "ada@example.com", "--json"])
             .expect(0)
             .json();
-        let id = listed[0]["id"].as_str().expect("an id").to_owned();
+        let id = listed["items"][0]["id"].as_str().expect("an id").to_owned();
         first.cli(&["session", "revoke", &id]).expect(0);
         latencies.push(refused(&b, &session.access).await);
     }

@@ -24,7 +24,9 @@ impl Announcements for RedisStore {
         self.detached(move |core| async move {
             let announced = core.beneath.announcements_after(after, now).await?;
             // Redis first: when this instance honours them, no session goes on as it was.
-            let fresh = core.ears.not_applied(announced.iter().map(|one| &one.announcement));
+            let fresh = core
+                .ears
+                .not_applied(announced.iter().map(|one| &one.announcement));
             core.follow(&fresh).await;
             if after == 0 {
                 core.ears.keep_only(&announced);

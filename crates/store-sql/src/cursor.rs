@@ -61,7 +61,8 @@ impl Cursor {
         }
         let first = (self.newest + 1).max(seq - MOST_MISSING);
         let until = now + WAITED_FOR;
-        self.missing.extend((first..seq).map(|missing| (missing, until)));
+        self.missing
+            .extend((first..seq).map(|missing| (missing, until)));
         while self.missing.len() as i64 > MOST_MISSING {
             self.missing.pop_first();
         }

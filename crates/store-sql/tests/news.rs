@@ -73,12 +73,16 @@ async fn others_hear_of_it_at_once_and_the_speaker_is_not_woken() {
     let (a, b, _fresh) = two().await;
     until_heard(&a, 1.0).await;
     until_heard(&b, 1.0).await;
-    let looks = "countersign_store_operation_duration_seconds_count{operation=\"announcements_news\"}";
+    let looks =
+        "countersign_store_operation_duration_seconds_count{operation=\"announcements_news\"}";
     let before = figure(&a, looks);
     for _ in 0..5 {
         let ended = sign_out(&a).await;
         let news = timeout(SOON, b.news()).await.expect("news");
-        assert!(news.iter().any(|one| one.subject == Subject::Session(ended)));
+        assert!(
+            news.iter()
+                .any(|one| one.subject == Subject::Session(ended))
+        );
     }
     assert!(timeout(Duration::from_millis(100), a.news()).await.is_err());
     assert_eq!(figure(&a, looks), before);
@@ -154,7 +158,8 @@ async fn a_burst_is_heard_whole_in_few_looks() {
     assert_eq!(ended.len(), WRITERS * EACH);
     assert_eq!(heard.len(), ended.len(), "each is told once");
     assert_eq!(heard.into_iter().collect::<BTreeSet<_>>(), ended);
-    let looks = "countersign_store_operation_duration_seconds_count{operation=\"announcements_news\"}";
+    let looks =
+        "countersign_store_operation_duration_seconds_count{operation=\"announcements_news\"}";
     let looks = figure(&b, looks).unwrap();
     let most = lasted.as_secs_f64() * 100.0 + 10.0;
     assert!(looks <= most, "{looks} looks in {lasted:?}");

@@ -21,8 +21,8 @@ pub(super) async fn run(
     output: &mut Output<'_>,
 ) -> Result<(), Failure> {
     match command {
-        AuditCommand::List { filter, limit } => list(&flows, filter, limit, output).await,
-        AuditCommand::Export { after } => export(&flows, after, output).await,
+        AuditCommand::List { filter, limit } => list(flows, filter, limit, output).await,
+        AuditCommand::Export { after } => export(flows, after, output).await,
         AuditCommand::Verify { anchor } => match flows.verify_audit(anchor).await {
             Ok(verified) => verified_in_words(&verified, output),
             Err(VerifyError::Fault(fault)) => Err(fault.into()),

@@ -1,7 +1,7 @@
 //! `countersign keys …`.
 
-use countersign_flows::Rotation;
 use countersign_flows::keys::KeyView;
+use countersign_flows::{Flows, Rotation};
 use serde_json::{Value, json};
 
 use super::Output;

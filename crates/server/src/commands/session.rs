@@ -1,7 +1,7 @@
 //! `countersign session …`.
 
 use countersign_domain::SessionId;
-use countersign_flows::{Explained, Explanation, SessionError};
+use countersign_flows::{Explained, Explanation, Flows, SessionError};
 use countersign_store::Session;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     match command {
         SessionCommand::List { user, limit } => {
-            let user = user::find(&flows, &user).await?;
+            let user = user::find(flows, &user).await?;
             let page = flows.sessions(user.id, None, limit).await?;
             show_list(output, &page.items)?;
             if page.next.is_some() && !output.json {

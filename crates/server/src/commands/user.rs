@@ -48,7 +48,7 @@ pub(super) async fn run(
             show_list(output, &list, limit)
         }
         UserCommand::Show { user } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             show(output, &user)
         }
         UserCommand::Update {
@@ -58,7 +58,7 @@ pub(super) async fn run(
             no_roles,
             email,
         } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             let email = email.map(|email| new_address(&email)).transpose()?;
             let change = UserChange {
                 name: name.map(|name| Some(name).filter(|name| !name.is_empty())),
@@ -69,10 +69,10 @@ pub(super) async fn run(
             let user = users.update(user.id, change).await?;
             show(output, &user)
         }
-        UserCommand::Disable { user } => set_disabled(&flows, &user, true, output).await,
-        UserCommand::Enable { user } => set_disabled(&flows, &user, false, output).await,
+        UserCommand::Disable { user } => set_disabled(flows, &user, true, output).await,
+        UserCommand::Enable { user } => set_disabled(flows, &user, false, output).await,
         UserCommand::Delete { user, yes } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             if !yes {
                 confirm(output, &user)?;
             }
@@ -87,7 +87,7 @@ pub(super) async fn run(
             user,
             password: source,
         } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             users
                 .set_password(user.id, &password::read(source)?)
                 .await?;
@@ -98,7 +98,7 @@ pub(super) async fn run(
             )
         }
         UserCommand::SignOut { user } => {
-            let user = find(&flows, &user).await?;
+            let user = find(flows, &user).await?;
             let ended = users.sign_out(user.id).await?.unwrap_or(0);
             say(
                 output,

@@ -395,7 +395,10 @@ async fn begin(pool: &PgPool) -> Result<(PgListener, i64), sqlx::Error> {
     listener.eager_reconnect(false);
     listener.ignore_pool_close_event(true);
     sqlx::query(STAY).fetch_optional(&mut listener).await?;
-    let own: i32 = sqlx::query(WHO).fetch_one(&mut listener).await?.try_get(0)?;
+    let own: i32 = sqlx::query(WHO)
+        .fetch_one(&mut listener)
+        .await?
+        .try_get(0)?;
     listener.listen(CHANNEL).await?;
     Ok((listener, own.into()))
 }
