@@ -29,7 +29,8 @@ impl Announcements for SqlStore {
     async fn news(&self) -> Vec<Announcement> {
         loop {
             let woken = self.db.woken().await;
-            let after = self.cursor().begin(Instant::now());
+            let began = Instant::now();
+            let after = self.cursor().begin();
             // What has expired is past honouring, and does no harm.
             let values = vec![after.into(), Timestamp::UNIX_EPOCH.into()];
             let sql = statements::ANNOUNCEMENTS_AFTER;
@@ -43,7 +44,7 @@ impl Announcements for SqlStore {
             woken.looked();
             // Where the look fails, it is for those who follow the list.
             let fresh = match found {
-                Ok(found) => self.cursor().end(found, Instant::now()),
+                Ok(found) => self.cursor().end(found, began),
                 Err(_) => continue,
             };
             if !fresh.is_empty() {
