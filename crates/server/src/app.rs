@@ -189,6 +189,8 @@ pub async fn for_command<T>(
     if let Some(redis) = redis {
         redis.close(LAST_WORDS).await;
     }
+    // Tells the servers to look, before the process ends.
+    store.close().await;
     done
 }
 

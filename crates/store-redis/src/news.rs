@@ -68,9 +68,12 @@ impl Ears {
     }
 
     /// Those of `announced` whose consequences have yet to be drawn.
-    pub(crate) fn not_applied(&self, announced: &[Announced]) -> Vec<Announcement> {
+    pub(crate) fn not_applied<'a>(
+        &self,
+        announcements: impl IntoIterator<Item = &'a Announcement>,
+    ) -> Vec<Announcement> {
         let applied = self.applied();
-        let all = announced.iter().map(|one| &one.announcement);
+        let all = announcements.into_iter();
         all.filter(|one| !applied.contains(&fingerprint(one)))
             .cloned()
             .collect()

@@ -25,7 +25,9 @@ impl Announcements for RedisStore {
         self.detached(move |core| async move {
             let announced = core.beneath.announcements_after(after, now).await?;
             // Redis first: when this instance honours them, no session goes on as it was.
-            let fresh = core.ears.not_applied(&announced);
+            let fresh = core
+                .ears
+                .not_applied(announced.iter().map(|one| &one.announcement));
             core.follow(&fresh).await;
             core.mark_followed().await;
             if after == 0 {
@@ -37,7 +39,19 @@ impl Announcements for RedisStore {
     }
 
     async fn news(&self) -> Vec<Announcement> {
-        self.core.ears.listen().await
+        let news = tokio::select! {
+            news = self.core.ears.listen() => return news,
+            // Of operators' commands, and of instances that have lost Redis.
+            news = self.core.beneath.news() => news,
+        };
+        let fresh = self.core.ears.not_applied(&news);
+        // Redis first, as above.
+        let followed = self.detached(|core| async move {
+            core.follow(&fresh).await;
+            Ok(())
+        });
+        drop(followed.await);
+        news
     }
 }
 

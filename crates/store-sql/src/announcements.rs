@@ -2,6 +2,7 @@ use async_trait::async_trait;
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{Act, Announced, Announcement, Announcements, StoreError, Subject};
 use jiff::Timestamp;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::driver::{DbError, Tx, Value, micros};
@@ -20,7 +21,36 @@ impl Announcements for SqlStore {
         let rows = self.detached("announcements_after", |db| async move {
             Ok(db.read_apart(sql, values).await?)
         });
-        Ok(records::all(&rows.await?, records::announced)?)
+        let announced = records::all(&rows.await?, records::announced)?;
+        self.cursor().note(after, &announced, Instant::now());
+        Ok(announced)
+    }
+
+    async fn news(&self) -> Vec<Announcement> {
+        loop {
+            let woken = self.db.woken().await;
+            let began = Instant::now();
+            let after = self.cursor().begin();
+            // What has expired is past honouring, and does no harm.
+            let values = vec![after.into(), Timestamp::UNIX_EPOCH.into()];
+            let sql = statements::ANNOUNCEMENTS_AFTER;
+            let rows = self.detached("announcements_news", |db| async move {
+                Ok(db.read_apart(sql, values).await?)
+            });
+            let found = rows.await.and_then(|rows| {
+                let all: Result<Vec<_>, DbError> = records::all(&rows, records::announced);
+                Ok(all?)
+            });
+            woken.looked();
+            // Where the look fails, it is for those who follow the list.
+            let fresh = match found {
+                Ok(found) => self.cursor().end(found, began),
+                Err(_) => continue,
+            };
+            if !fresh.is_empty() {
+                return fresh.into_iter().map(|one| one.announcement).collect();
+            }
+        }
     }
 }
 
@@ -47,6 +77,7 @@ pub(crate) async fn announce(
         act.event().0.into(),
     ];
     tx.run(statements::ANNOUNCE, values).await?;
+    tx.announces();
     Ok(Announcement {
         subject,
         expires_at: micros(act.tokens_until),
@@ -69,6 +100,9 @@ pub(crate) async fn announce_sessions(
         act.event().0.into(),
     ];
     let rows = tx.run(statements::SESSIONS_ANNOUNCE, values).await?;
+    if !rows.is_empty() {
+        tx.announces();
+    }
     records::all(&rows, |row| {
         Ok(Announcement {
             subject: Subject::Session(SessionId(row.columns().take()?)),

@@ -1,12 +1,13 @@
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
 use countersign_store::{Store, StoreError};
 use jiff::Timestamp;
 
+use crate::cursor::Cursor;
 use crate::driver::{Db, Row, Value};
 use crate::figures::Figures;
 use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
@@ -37,7 +38,8 @@ impl fmt::Debug for Database {
 /// How many connections to hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Pools {
-    /// At most so many connections to PostgreSQL. SQLite always has one that writes and four that read.
+    /// At most so many connections to PostgreSQL, three at least. One is for the announcements, and one listens for news
+    /// once [`countersign_store::Announcements::news`] is asked for. SQLite always has one that writes and four that read.
     pub max_connections: u32,
 }
 
@@ -85,6 +87,7 @@ pub enum ConnectError {
 pub struct SqlStore {
     pub(crate) db: Arc<Db>,
     pub(crate) figures: Arc<Figures>,
+    cursor: Arc<Mutex<Cursor>>,
 }
 
 impl SqlStore {
@@ -94,7 +97,12 @@ impl SqlStore {
         let db = Arc::new(Db::connect(database, pools).await?);
         schema::state(&db).await?;
         let figures = Arc::default();
-        Ok(Self { db, figures })
+        let cursor = Arc::default();
+        Ok(Self {
+            db,
+            figures,
+            cursor,
+        })
     }
 
     /// How the schema stands against this binary.
@@ -194,7 +202,12 @@ impl SqlStore {
         .await
     }
 
-    /// Closes all connections once they are idle. Calls made afterwards answer
+    pub(crate) fn cursor(&self) -> MutexGuard<'_, Cursor> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes all connections once they are idle. What was announced is told to other instances first, for
+    /// which it waits a second at most. Calls made afterwards answer
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.db.close().await;

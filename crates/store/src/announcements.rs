@@ -63,7 +63,12 @@ pub trait Announcements {
     ) -> Result<Vec<Announced>, StoreError>;
 
     /// Waits for what other instances have just announced, where the backend has a quick way to be told. It only makes
-    /// things quick: news may be lost, come twice, or never come, and the list is still to be followed.
+    /// things quick: news may be lost, come twice, or never come, and the list is still to be followed. Whether the backend
+    /// was told what happened, or only that something did and then looked, is its own affair; where there is a copy before
+    /// a database, what either hears counts. The copy knows of it before this is answered.
+    ///
+    /// The future may be dropped at any time, and there should be one at a time. From the first call on a backend may hold a
+    /// connection for it.
     async fn news(&self) -> Vec<Announcement> {
         std::future::pending().await
     }

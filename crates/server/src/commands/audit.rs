@@ -5,11 +5,9 @@ use countersign_flows::{Event, EventFilter, Flows, Verified, VerifyError};
 use serde_json::{Value, json};
 
 use super::{Output, user};
-use crate::app;
 use crate::cli::{AuditCommand, AuditFilter};
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::Settings;
 
 /// How much of an event's details a table shows, in characters.
 const DETAILS: usize = 120;
@@ -18,17 +16,6 @@ const DETAILS: usize = 120;
 const PAGE: u32 = 500;
 
 pub(super) async fn run(
-    settings: &Settings,
-    command: AuditCommand,
-    output: &mut Output<'_>,
-) -> Result<(), Failure> {
-    app::for_command(settings, async |flows| {
-        run_over(flows, command, output).await
-    })
-    .await
-}
-
-async fn run_over(
     flows: &Flows,
     command: AuditCommand,
     output: &mut Output<'_>,

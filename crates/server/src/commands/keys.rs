@@ -5,25 +5,12 @@ use countersign_flows::{Flows, Rotation};
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::app;
 use crate::cli::KeysCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
-    command: KeysCommand,
-    output: &mut Output<'_>,
-) -> Result<(), Failure> {
-    app::for_command(settings, async |flows| {
-        run_over(flows, command, output).await
-    })
-    .await
-}
-
-async fn run_over(
     flows: &Flows,
     command: KeysCommand,
     output: &mut Output<'_>,

@@ -15,11 +15,12 @@ use std::io::{self, Write};
 
 use clap::CommandFactory;
 
+use crate::app;
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::settings::{self, Loaded, Problem, Sources};
+use crate::settings::{self, Loaded, Problem, Settings, Sources};
 
 /// Where a command writes, and how.
 pub struct Output<'a> {
@@ -98,19 +99,31 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
         match command {
             Command::Serve => serve::run(loaded).await,
             Command::Migrate { plan } => migrate::run(&settings, plan, output).await,
-            Command::User(command) => user::run(&settings, command, output).await,
-            Command::Session(command) => session::run(&settings, command, output).await,
-            Command::Audit(command) => audit::run(&settings, command, output).await,
-            Command::Keys(command) => keys::run(&settings, command, output).await,
-            Command::ServiceKey(command) => service_key::run(&settings, command, output).await,
-            // Answered above, without settings.
-            _ => Ok(()),
+            command => operate(&settings, command, output).await,
         }
     });
     match done {
         Ok(()) => Ok(Exit::Ok),
         Err(failure) => fail(&failure, output),
     }
+}
+
+/// An operator's command on an installation.
+async fn operate(
+    settings: &Settings,
+    command: Command,
+    output: &mut Output<'_>,
+) -> Result<(), Failure> {
+    app::for_command(settings, async |flows| match command {
+        Command::User(command) => user::run(flows, command, output).await,
+        Command::Session(command) => session::run(flows, command, output).await,
+        Command::Audit(command) => audit::run(flows, command, output).await,
+        Command::Keys(command) => keys::run(flows, command, output).await,
+        Command::ServiceKey(command) => service_key::run(flows, command, output).await,
+        // Answered before, without an installation.
+        _ => Ok(()),
+    })
+    .await
 }
 
 fn fail(failure: &Failure, output: &mut Output<'_>) -> io::Result<Exit> {

@@ -6,25 +6,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::Output;
-use crate::app;
 use crate::cli::ServiceKeyCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
-    command: ServiceKeyCommand,
-    output: &mut Output<'_>,
-) -> Result<(), Failure> {
-    app::for_command(settings, async |flows| {
-        run_over(flows, command, output).await
-    })
-    .await
-}
-
-async fn run_over(
     flows: &Flows,
     command: ServiceKeyCommand,
     output: &mut Output<'_>,

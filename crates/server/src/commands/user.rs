@@ -9,25 +9,12 @@ use countersign_store::{User, UserChange};
 use serde_json::{Value, json};
 
 use super::{Output, password};
-use crate::app;
 use crate::cli::UserCommand;
 use crate::failure::Failure;
 use crate::operator;
 use crate::output;
-use crate::settings::Settings;
 
 pub(super) async fn run(
-    settings: &Settings,
-    command: UserCommand,
-    output: &mut Output<'_>,
-) -> Result<(), Failure> {
-    app::for_command(settings, async |flows| {
-        run_over(flows, command, output).await
-    })
-    .await
-}
-
-async fn run_over(
     flows: &Flows,
     command: UserCommand,
     output: &mut Output<'_>,

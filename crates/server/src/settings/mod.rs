@@ -67,7 +67,7 @@ pub struct Settings {
 
     /// `DATABASE_URL`.
     pub database: Database,
-    /// `DATABASE_MAX_CONNECTIONS`: 2 to 200.
+    /// `DATABASE_MAX_CONNECTIONS`: 3 to 200.
     pub database_max_connections: u32,
     /// `COUNTERSIGN_MIGRATE`: whether `serve` runs migrations.
     pub migrate_at_start: bool,

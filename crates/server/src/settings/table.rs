@@ -88,8 +88,8 @@ settings! {
     "Database" {
         DATABASE_URL: Kind::Database, Computed("the SQLite file `countersign.db` in the data folder"),
             "The database, which is the authority on users and sessions.";
-        DATABASE_MAX_CONNECTIONS: Kind::Number { min: 2, max: 200, unit: "connections" }, Text("10"),
-            "How many connections to PostgreSQL, or readers of SQLite, one instance may hold.";
+        DATABASE_MAX_CONNECTIONS: Kind::Number { min: 3, max: 200, unit: "connections" }, Text("10"),
+            "How many connections to PostgreSQL one instance may hold; two of them are for hearing of sign-outs elsewhere.";
         COUNTERSIGN_MIGRATE: Kind::Choice(&["auto", "off"]), Text("auto"),
             "Whether `serve` brings the database's schema up to date; with `off` it waits for `countersign migrate`.";
     }

@@ -7,6 +7,7 @@ mod postgres_types;
 mod row;
 mod sqlite;
 mod value;
+mod wake;
 
 use jiff::Timestamp;
 
@@ -16,6 +17,7 @@ use crate::store::{ConnectError, Database, PoolState, Pools};
 pub(crate) use error::DbError;
 pub(crate) use row::{Columns, Names, Row};
 pub(crate) use value::{Value, micros};
+pub(crate) use wake::Woken;
 
 /// What differs between the engines apart from types.
 pub(crate) struct Dialect {
@@ -35,7 +37,7 @@ pub(crate) struct Dialect {
 /// An open database.
 pub(crate) enum Db {
     Sqlite(sqlite::Pools),
-    Postgres(postgres::Postgres),
+    Postgres(Box<postgres::Postgres>),
 }
 
 impl Db {
@@ -44,7 +46,7 @@ impl Db {
             Database::Sqlite(path) => Self::Sqlite(sqlite::Pools::open(path).await?),
             Database::SqliteInMemory => Self::Sqlite(sqlite::Pools::in_memory().await?),
             Database::Postgres(url) => {
-                Self::Postgres(postgres::Postgres::connect(url, pools).await?)
+                Self::Postgres(Box::new(postgres::Postgres::connect(url, pools).await?))
             }
         })
     }
@@ -136,6 +138,22 @@ impl Db {
         }
     }
 
+    /// Waits until others have announced something, as far as that is heard. On SQLite there are no others.
+    pub(crate) async fn woken(&self) -> Woken<'_> {
+        match self {
+            Self::Sqlite(_) => std::future::pending().await,
+            Self::Postgres(db) => db.woken().await,
+        }
+    }
+
+    /// Whether that is heard; `None`: nobody waits for it.
+    pub(crate) fn hears(&self) -> Option<bool> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(db) => db.hears(),
+        }
+    }
+
     pub(crate) fn pool(&self) -> PoolState {
         match self {
             Self::Sqlite(db) => db.state(),
@@ -185,6 +203,14 @@ impl Tx {
         match self {
             Self::Sqlite(_) => &sqlite::DIALECT,
             Self::Postgres(_) => &postgres::DIALECT,
+        }
+    }
+
+    /// Has others told, once this is committed, that something was announced.
+    pub(crate) fn announces(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(tx) => tx.announces(),
         }
     }
 

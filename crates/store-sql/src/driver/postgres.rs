@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::Instant;
 
 use super::postgres_types::{PgJson, PgTime};
+use super::wake::{Bell, Ear, Woken};
 use super::{DbError, Dialect, Row, Value, micros};
 use crate::migrations;
 use crate::store::{ConnectError, PoolState, Pools};
@@ -76,6 +77,8 @@ pub(crate) struct Postgres {
     /// dead. After a restart of the server all are, and without this each would cost an error.
     suspect: Arc<AtomicU32>,
     max_connections: u32,
+    bell: Arc<Bell>,
+    ear: Ear,
 }
 
 impl Postgres {
@@ -90,8 +93,8 @@ impl Postgres {
             .acquire_timeout(ACQUIRE)
             .test_before_acquire(true)
             .connect_lazy_with(options.clone());
-        // One of them is the one apart.
-        let max_connections = pools.max_connections.saturating_sub(1).max(1);
+        // One of them is the one apart, and one listens.
+        let max_connections = pools.max_connections.saturating_sub(2).max(1);
         let suspect = Arc::new(AtomicU32::new(0));
         let asked = Arc::clone(&suspect);
         let pool = PgPoolOptions::new()
@@ -110,8 +113,11 @@ impl Postgres {
                     Ok(true)
                 })
             })
-            .connect_lazy_with(options);
+            .connect_lazy_with(options.clone());
+        let listens = Arc::new(AtomicI64::new(0));
         Ok(Self {
+            bell: Arc::new(Bell::new(pool.clone(), Arc::clone(&listens))),
+            ear: Ear::new(options, pool.clone(), listens),
             pool,
             apart,
             suspect,
@@ -163,6 +169,8 @@ impl Postgres {
         let mut tx = Tx {
             lease: self.lease().await?,
             failed: false,
+            announces: false,
+            bell: Arc::clone(&self.bell),
             commit_by: Some(Instant::now() + LONGEST_TRANSACTION),
         };
         tx.lease.script("BEGIN").await?;
@@ -181,12 +189,24 @@ impl Postgres {
 
     pub(super) fn state(&self) -> PoolState {
         PoolState {
-            size: self.pool.size() + self.apart.size(),
+            size: self.pool.size() + self.apart.size() + u32::from(self.hears() == Some(true)),
             idle: u32::try_from(self.pool.num_idle() + self.apart.num_idle()).unwrap_or(u32::MAX),
         }
     }
 
+    /// Waits until another instance or an operator has announced something, as far as that is heard.
+    pub(super) async fn woken(&self) -> Woken<'_> {
+        self.ear.woken().await
+    }
+
+    /// Whether that is heard; `None`: nobody has asked.
+    pub(super) fn hears(&self) -> Option<bool> {
+        self.ear.hears()
+    }
+
     pub(super) async fn close(&self) {
+        self.bell.silence().await;
+        self.ear.stop();
         self.pool.close().await;
         self.apart.close().await;
     }
@@ -222,14 +242,14 @@ async fn probe(options: &PgConnectOptions) -> Result<(), ConnectError> {
 /// A connection on loan from the pool. It goes back only when no statement is under way and no
 /// transaction open; otherwise it is closed, so that nobody is ever given the answer to another's
 /// question, nor writes into a transaction that nobody will commit.
-struct Lease {
+pub(super) struct Lease {
     connection: PoolConnection<Engine>,
     in_step: bool,
     patience: Duration,
 }
 
 impl Lease {
-    async fn of(pool: &PgPool) -> Result<Self, DbError> {
+    pub(super) async fn of(pool: &PgPool) -> Result<Self, DbError> {
         let connection = pool.acquire().await.map_err(DbError::postgres)?;
         Ok(Self {
             connection,
@@ -238,7 +258,11 @@ impl Lease {
         })
     }
 
-    async fn run(&mut self, sql: &'static str, values: Vec<Value>) -> Result<Vec<Row>, DbError> {
+    pub(super) async fn run(
+        &mut self,
+        sql: &'static str,
+        values: Vec<Value>,
+    ) -> Result<Vec<Row>, DbError> {
         let query = values.into_iter().fold(sqlx::query(sql), bind);
         self.in_step = false;
         let rows = within(self.patience, query.fetch_all(&mut *self.connection)).await?;
@@ -275,6 +299,9 @@ impl Drop for Lease {
 pub(crate) struct Tx {
     lease: Lease,
     failed: bool,
+    /// Others are to be told when it has ended.
+    announces: bool,
+    bell: Arc<Bell>,
     /// `None`: a migration, which may take its time.
     commit_by: Option<Instant>,
 }
@@ -320,7 +347,17 @@ impl Tx {
             );
             return Err(DbError::Unavailable(text));
         }
-        self.lease.script("COMMIT").await
+        let done = self.lease.script("COMMIT").await;
+        if self.announces {
+            // After the commit, and outside it. Also where it failed: it may have happened.
+            self.bell.ring();
+        }
+        done
+    }
+
+    /// Has others told when this is committed.
+    pub(super) fn announces(&mut self) {
+        self.announces = true;
     }
 
     pub(super) async fn rollback(mut self) -> Result<(), DbError> {

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use countersign_domain::SessionId;
 
@@ -89,4 +90,24 @@ pub async fn none_is_left_out_under_concurrent_writers<S: Store>(a: Arc<S>, b: A
         }
     }
     assert!(seen.is_empty());
+}
+
+/// Not every backend has news. What is heard is true, and takes nothing from the list.
+pub async fn news_tell_what_is_on_the_list<S: Store>(a: Arc<S>, b: Arc<S>) {
+    let one = user(&*a).await;
+    let mut ended = Vec::new();
+    let mut heard = Vec::new();
+    for _ in 0..10 {
+        let session = open(&*a, one.id, at(0)).await;
+        logout(&*a, session.id, at(0)).await;
+        ended.push(session.id);
+        // Given up whenever it is waiting.
+        let news = tokio::time::timeout(Duration::from_millis(50), b.news());
+        heard.extend(news.await.unwrap_or_default());
+    }
+    let list: Vec<_> = announced(&*b).await;
+    for one in &heard {
+        assert!(list.iter().any(|listed| listed.announcement == *one));
+    }
+    assert_eq!(announced_sessions(&*b).await, ended);
 }

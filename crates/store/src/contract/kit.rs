@@ -85,7 +85,8 @@ pub fn hash(n: u64) -> PasswordHash {
 
 pub fn session_id() -> SessionId {
     let mut bytes = [0xa5; 16];
-    bytes[..8].copy_from_slice(&next().to_be_bytes());
+    // Not in the first half, where the version takes four bits away from the number.
+    bytes[8..].copy_from_slice(&next().to_be_bytes());
     SessionId::new(bytes)
 }
 

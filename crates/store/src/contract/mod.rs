@@ -112,6 +112,7 @@ macro_rules! contract_cases {
             announcements: list_is_in_order_and_live;
             announcements: stretches_overlap;
             announcements: none_is_left_out_under_concurrent_writers;
+            announcements: news_tell_what_is_on_the_list;
             audit: registration_leaves_one_event;
             audit: sign_in_leaves_one_event;
             audit: sign_in_names_the_session_that_it_ends;
