@@ -9,6 +9,7 @@
 //! - What ended is buried in Redis after the database has committed it and before anybody is told (`settle.rs`).
 //! - A Redis that was restarted, promoted, or out of reach is not trusted before it was told what it missed. What it may hold that
 //!   is old becomes worthless by a new epoch, which the database counts (`scripts.rs`, `keeper.rs`, `debts.rs`).
+//! - What instances must know of each other without the database stands in marks beside the sessions (`marks.rs`).
 //! - Before an instance that cannot reach Redis refreshes in the database, all others have stopped refreshing in Redis (`alone.rs`).
 //! - Rotations reach the database behind, within a second (`pending.rs`). Where Redis and the database differ, the database is asked
 //!   before anybody is signed out (`refresh.rs`).
