@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tokio::task::JoinSet;
 
 use crate::figures::{Figures, percentile};
 use crate::load;
@@ -57,8 +58,21 @@ impl Turn {
                 client.open_sessions(plan.sessions).await?;
             }
         }
-        for client in &mut self.clients {
-            client.reconnect(server.address()).await?;
+        let mut seating = JoinSet::new();
+        for mut client in self.clients.drain(..) {
+            let address = server.address().to_owned();
+            seating.spawn(async move {
+                client.reconnect(&address).await?;
+                // Where a new epoch began meanwhile, every session has to come back to Redis first, which takes half a
+                // second each.
+                for _ in 0..client.sessions() {
+                    client.once().await?;
+                }
+                anyhow::Ok(client)
+            });
+        }
+        while let Some(client) = seating.join_next().await {
+            self.clients.push(client??);
         }
         let refresh = load::run_with(server, Work::Refresh, &mut self.clients, plan.time).await?;
         self.refresh.push(refresh);

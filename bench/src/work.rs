@@ -112,6 +112,11 @@ impl Client {
         Ok(())
     }
 
+    /// How many sessions it refreshes in turns.
+    pub(crate) fn sessions(&self) -> usize {
+        self.others.len() + 1
+    }
+
     /// Connects again, to a server that was started again.
     pub(crate) async fn reconnect(&mut self, address: &str) -> Result<()> {
         self.connection = Connection::open(address).await?;
