@@ -94,15 +94,15 @@ impl Collector for Connections {
             let gauge = ConstGauge::new(i64::from(count));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
-        // On SQLite there is nobody else to be heard.
-        let hears = self.0.hears().unwrap_or(true);
-        let gauge = ConstGauge::new(i64::from(hears));
-        gauge.encode(encoder.encode_descriptor(
-            "countersign_announcements_heard",
-            "1 while other instances' announcements are heard of at once (LISTEN), 0 while they are looked for",
-            None,
-            gauge.metric_type(),
-        )?)?;
+        if let Some(hears) = self.0.hears() {
+            let gauge = ConstGauge::new(i64::from(hears));
+            gauge.encode(encoder.encode_descriptor(
+                "countersign_announcements_heard",
+                "1 while other instances' announcements are heard of at once (LISTEN), 0 while they are looked for",
+                None,
+                gauge.metric_type(),
+            )?)?;
+        }
         Ok(())
     }
 }

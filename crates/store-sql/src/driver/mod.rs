@@ -146,10 +146,10 @@ impl Db {
         }
     }
 
-    /// Whether that is heard; `None`: nobody waits for it.
+    /// Whether that is heard; `None`: nobody waits for it. On SQLite nothing is missed.
     pub(crate) fn hears(&self) -> Option<bool> {
         match self {
-            Self::Sqlite(_) => None,
+            Self::Sqlite(_) => Some(true),
             Self::Postgres(db) => db.hears(),
         }
     }
