@@ -24,6 +24,7 @@ mod announcements;
 mod audit;
 mod authority;
 mod cursor;
+mod ddl;
 mod driver;
 mod figures;
 mod housekeeping;
@@ -44,12 +45,17 @@ mod users;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-pub use schema::{PlannedMigration, SchemaError, SchemaState};
+pub use ddl::{Mode as LockMode, Work};
+pub use schema::{
+    PlannedLock, PlannedMigration, PlannedStatement, SchemaError, SchemaState, TableSize,
+};
 pub use store::{ConnectError, Database, PoolState, Pools, SqlStore};
 
 // Lets the tests' support module name this crate as tests outside do.
 #[cfg(test)]
 extern crate self as countersign_store_sql;
 
+#[cfg(test)]
+mod migration_tests;
 #[cfg(test)]
 mod tests;

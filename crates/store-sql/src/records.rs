@@ -14,6 +14,10 @@ pub(crate) const USER: &str = "user";
 pub(crate) const USER_CHANGED: &str = "user_changed";
 pub(crate) const KEYS_CHANGED: &str = "keys_changed";
 
+/// All of them. Each is declared by the migration whose schema knows it first.
+#[cfg(test)]
+pub(crate) const KINDS: [&str; 4] = [SESSION, USER, USER_CHANGED, KEYS_CHANGED];
+
 pub(crate) fn user(columns: &mut Columns<'_>) -> Result<User, DbError> {
     Ok(User {
         id: UserId(columns.take()?),

@@ -1,9 +1,12 @@
 //! Tests that need the inside of the crate, on both engines.
 
+use std::time::Duration;
+
 use countersign_store::{Store, StoreError};
 
 use crate::driver::{DbError, Verdict};
 use crate::migrations::Migration;
+use crate::schema::Persistence;
 use crate::support::{self, Fresh};
 use crate::{SchemaError, SchemaState, SqlStore, schema, statements};
 
@@ -32,6 +35,7 @@ async fn prepare_all(store: &SqlStore) {
         ("append_events", dialect.append_events),
         ("seal_events", dialect.seal_events),
         ("audit_salts", dialect.audit_salts),
+        ("table_size", dialect.table_size),
     ];
     for (name, sql) in statements::ALL.iter().chain(&of_engine) {
         if let Err(error) = store.db.prepare(sql).await {
@@ -40,6 +44,11 @@ async fn prepare_all(store: &SqlStore) {
     }
     assert_eq!(failed, [""; 0]);
 }
+
+const ONCE: Persistence = Persistence {
+    tries: 1,
+    pause: Duration::ZERO,
+};
 
 const FIRST: Migration = Migration {
     number: 1,
@@ -69,13 +78,13 @@ async fn interrupted_migration_is_undone_and_restarts_on_postgres() {
 }
 
 async fn interrupted_migration(store: &SqlStore) {
-    let done = schema::migrate_to(&store.db, &[FIRST]).await.unwrap();
+    let done = schema::migrate_to(&store.db, &[FIRST], ONCE).await.unwrap();
     assert_eq!(done, [1]);
-    let broken = schema::migrate_to(&store.db, &[FIRST, BROKEN]).await;
+    let broken = schema::migrate_to(&store.db, &[FIRST, BROKEN], ONCE).await;
     assert!(matches!(broken, Err(SchemaError::Failed { number: 2, .. })));
     let left = store.db.read("SELECT id FROM two", vec![]).await;
     assert!(matches!(left, Err(DbError::Corrupt(_))), "no such table");
-    let done = schema::migrate_to(&store.db, &[FIRST, MENDED]).await;
+    let done = schema::migrate_to(&store.db, &[FIRST, MENDED], ONCE).await;
     assert_eq!(done.unwrap(), [2]);
     let rows = store.db.read("SELECT id FROM two", vec![]).await.unwrap();
     let ids: Vec<i64> = rows
@@ -83,7 +92,7 @@ async fn interrupted_migration(store: &SqlStore) {
         .map(|row| row.columns().take().unwrap())
         .collect();
     assert_eq!(ids, [8]);
-    let changed = schema::migrate_to(&store.db, &[FIRST, BROKEN]).await;
+    let changed = schema::migrate_to(&store.db, &[FIRST, BROKEN], ONCE).await;
     assert!(matches!(changed, Err(SchemaError::Changed { number: 2 })));
 }
 

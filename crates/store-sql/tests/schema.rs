@@ -126,7 +126,7 @@ async fn ten_processes_migrate_at_once() {
             done.extend(task.await.unwrap());
         }
         done.sort_unstable();
-        assert_eq!(done, [1, 2, 3, 4, 5], "each migration ran once");
+        assert_eq!(done, [1, 2, 3, 4, 5, 6], "each migration ran once");
     }
 }
 
@@ -140,8 +140,7 @@ async fn plan_tells_what_migrate_will_do() {
         };
         assert_eq!(store.schema().await.unwrap(), behind);
         assert_eq!((plan[0].number, plan[0].name), (1, "0001_core"));
-        assert!(plan.iter().all(|one| one.locks != "not stated"));
-        assert!(plan[0].sql.contains("CREATE TABLE users"));
+        assert!(plan[0].statements[0].sql.starts_with("CREATE TABLE users"));
         assert_eq!(
             store.plan().await.unwrap(),
             plan,
@@ -153,41 +152,126 @@ async fn plan_tells_what_migrate_will_do() {
     }
 }
 
+/// Writes a migration down as applied, as a newer version would.
+async fn apply_newer(fresh: &Fresh, number: i64, sql: &'static str) {
+    const NOTE: &str = "INSERT INTO schema_migrations (number, name, sql) VALUES ($1, 'x', $2)";
+    match &fresh.database {
+        Database::Postgres(url) => {
+            let mut connection = PgConnection::connect(url).await.unwrap();
+            let note = sqlx::query(NOTE).bind(number).bind(sql);
+            note.execute(&mut connection).await.unwrap();
+        }
+        _ => {
+            let mut connection = sqlite_connection(fresh).await;
+            let note = sqlx::query(NOTE).bind(number).bind(sql);
+            note.execute(&mut connection).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
-async fn newer_schema_is_refused_in_one_sentence() {
-    const NEWER: &str = "INSERT INTO schema_migrations (number, name, sql) VALUES (999, 'x', 'y')";
+async fn newer_schema_that_serves_this_version_is_taken() {
+    for fresh in both().await {
+        let store = fresh.connect().await;
+        let newest = *store.migrate().await.unwrap().last().unwrap();
+        apply_newer(&fresh, newest + 1, "-- serves: 1\n\nSELECT 1").await;
+        // The newest of all serves this version, the one before serves only part of those.
+        let with_newest: &'static str =
+            format!("-- tells: x\n-- serves: {newest}\nSELECT 1").leak();
+        apply_newer(&fresh, newest + 3, with_newest).await;
+        let ahead = SchemaState::Ahead {
+            database: newest + 3,
+            binary: newest,
+        };
+        for store in [store, fresh.connect().await] {
+            assert_eq!(store.schema().await.unwrap(), ahead);
+            assert_eq!(store.migrate().await.unwrap(), [0; 0]);
+            assert_eq!(store.plan().await.unwrap(), []);
+        }
+    }
+}
+
+#[tokio::test]
+async fn newer_schema_that_does_not_serve_this_version_is_refused_in_one_sentence() {
+    // Says nothing, says it where it is no header, serves only newer ones, or follows one that does.
+    let without = [
+        ["-- serves: 6", "SELECT 1"],
+        ["SELECT 1\n-- serves: 1", "-- serves: 6"],
+        ["-- serves: 7", "-- serves: 7"],
+        ["-- serves: many", "-- serves: 1"],
+    ];
+    for (case, serves) in without.iter().zip([8, 7, 7, 7]) {
+        for fresh in both().await {
+            let store = fresh.connect().await;
+            store.migrate().await.unwrap();
+            apply_newer(&fresh, 7, case[0]).await;
+            apply_newer(&fresh, 8, case[1]).await;
+            let refused = |error: &SchemaError| matches!(error, SchemaError::NotServed { database: 8, binary: 6, serves: s } if *s == serves);
+            assert!(refused(&store.schema().await.unwrap_err()), "{case:?}");
+            assert!(refused(&store.migrate().await.unwrap_err()));
+            assert!(refused(&store.plan().await.unwrap_err()));
+            let error = SqlStore::connect(&fresh.database, POOLS).await.unwrap_err();
+            assert!(matches!(&error, ConnectError::Schema(error) if refused(error)));
+            let sentence = error.to_string();
+            assert!(
+                sentence.contains("upgrade")
+                    && sentence.contains("schema 8")
+                    && !sentence.contains('\n'),
+                "{sentence}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn known_migrations_must_be_those_that_were_applied_below_a_newer_schema_too() {
     for fresh in both().await {
         let store = fresh.connect().await;
         store.migrate().await.unwrap();
+        apply_newer(&fresh, 7, "-- serves: 6").await;
+        // Comments may change: the text without them was executed.
+        const COMMENT: &str =
+            "UPDATE schema_migrations SET sql = '-- locks: x' || char || sql WHERE number = 2";
+        const CHANGE: &str =
+            "UPDATE schema_migrations SET sql = sql || '; DROP TABLE users' WHERE number = 2";
         match &fresh.database {
             Database::Postgres(url) => {
                 let mut connection = PgConnection::connect(url).await.unwrap();
-                let done = sqlx::raw_sql(NEWER).execute(&mut connection).await;
-                done.unwrap();
+                let comment = sqlx::AssertSqlSafe(COMMENT.replace("char", "chr(10)"));
+                sqlx::raw_sql(comment)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                assert!(matches!(
+                    store.schema().await.unwrap(),
+                    SchemaState::Ahead { .. }
+                ));
+                sqlx::raw_sql(CHANGE)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             }
             _ => {
                 let mut connection = sqlite_connection(&fresh).await;
-                let done = sqlx::raw_sql(NEWER).execute(&mut connection).await;
-                done.unwrap();
+                let comment = sqlx::AssertSqlSafe(COMMENT.replace("char", "char(10)"));
+                sqlx::raw_sql(comment)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
+                assert!(matches!(
+                    store.schema().await.unwrap(),
+                    SchemaState::Ahead { .. }
+                ));
+                sqlx::raw_sql(CHANGE)
+                    .execute(&mut connection)
+                    .await
+                    .unwrap();
             }
         }
-        let newer = |error: &SchemaError| {
-            matches!(
-                error,
-                SchemaError::Newer {
-                    database: 999,
-                    binary: 1..999
-                }
-            )
-        };
-        assert!(newer(&store.migrate().await.unwrap_err()));
-        assert!(newer(&store.plan().await.unwrap_err()));
-        let refused = SqlStore::connect(&fresh.database, POOLS).await.unwrap_err();
-        assert!(matches!(&refused, ConnectError::Schema(error) if newer(error)));
-        let sentence = refused.to_string();
+        let changed = store.schema().await.unwrap_err();
         assert!(
-            sentence.contains("schema 999") && !sentence.contains('\n'),
-            "{sentence}"
+            matches!(changed, SchemaError::Changed { number: 2 }),
+            "{changed}"
         );
     }
 }
@@ -257,7 +341,7 @@ async fn memory_is_a_database_of_its_own() {
     let (first, second) = (first.unwrap(), second.unwrap());
     first.migrate().await.unwrap();
     assert_eq!(first.clone().schema().await.unwrap(), SchemaState::Current);
-    let behind = SchemaState::Behind { pending: 5 };
+    let behind = SchemaState::Behind { pending: 6 };
     assert_eq!(second.schema().await.unwrap(), behind);
 }
 

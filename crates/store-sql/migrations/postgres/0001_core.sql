@@ -1,4 +1,6 @@
--- locks: nothing, all tables are new
+-- serves: 1
+-- ends: session, user
+-- tells: user_changed, keys_changed
 
 CREATE TABLE users (
     id UUID PRIMARY KEY,

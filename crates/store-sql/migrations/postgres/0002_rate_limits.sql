@@ -1,4 +1,4 @@
--- locks: nothing, the table is new
+-- serves: 2
 
 -- How often something has happened. Keys are derived under a secret: they name nobody.
 CREATE TABLE rate_limits (

@@ -1,4 +1,4 @@
--- locks: users for as long as it takes to give every user a salt; sessions, revocations and installation for a moment
+-- serves: 3
 
 -- A version without the log, at work beside this one, leaves the salt to the default.
 ALTER TABLE users ADD COLUMN audit_salt BYTEA DEFAULT decode(replace(gen_random_uuid()::text, '-', ''), 'hex');

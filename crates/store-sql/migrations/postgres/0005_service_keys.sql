@@ -1,4 +1,4 @@
--- locks: nothing, the table is new
+-- serves: 4
 
 -- Keys of services, such as APIs that follow what is revoked. A key itself is 32 random bytes and stored nowhere; `hash`
 -- is its SHA-256.

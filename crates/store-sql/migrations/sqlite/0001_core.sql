@@ -1,4 +1,6 @@
--- locks: all writers while it runs; all tables are new
+-- serves: 1
+-- ends: session, user
+-- tells: user_changed, keys_changed
 
 -- Times are microseconds since 1970, ids the 16 bytes of a UUID, lists JSON.
 

@@ -1,4 +1,4 @@
--- locks: all writers for as long as it takes to give every user a salt
+-- serves: 3
 
 ALTER TABLE users ADD COLUMN audit_salt BLOB;
 UPDATE users SET audit_salt = randomblob(16);

@@ -1,4 +1,4 @@
--- locks: all writers while it runs; the table is new
+-- serves: 4
 
 -- Which copy of the sessions in Redis is in use: its keys carry the number. One row, made by the first instance with
 -- Redis. Raising the number makes everything worthless that was copied before.

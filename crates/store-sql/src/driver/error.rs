@@ -7,6 +7,8 @@ pub(crate) enum DbError {
     Gone(String),
     /// The database is away, too slow, or refuses writes.
     Unavailable(String),
+    /// Somebody else held a lock for too long.
+    Locked(String),
     /// A unique key is taken.
     Taken(String),
     /// A statement that does not fit the schema, or a value of a wrong kind.
@@ -16,7 +18,9 @@ pub(crate) enum DbError {
 impl From<DbError> for StoreError {
     fn from(error: DbError) -> Self {
         match error {
-            DbError::Gone(text) | DbError::Unavailable(text) => Self::Unavailable(text),
+            DbError::Gone(text) | DbError::Unavailable(text) | DbError::Locked(text) => {
+                Self::Unavailable(text)
+            }
             DbError::Taken(text) | DbError::Corrupt(text) => Self::Corrupt(text),
         }
     }
@@ -51,8 +55,10 @@ fn sqlstate(code: &str) -> fn(String) -> DbError {
         // Shut down by an administrator or after a crash, starting up, or idle in a transaction
         // for too long: each ends the connection.
         "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => DbError::Gone,
-        // Lock not available, read-only transaction, serialization failure, deadlock.
-        "55P03" | "25006" | "40001" | "40P01" => DbError::Unavailable,
+        // Lock not available, deadlock.
+        "55P03" | "40P01" => DbError::Locked,
+        // Read-only transaction, serialization failure.
+        "25006" | "40001" => DbError::Unavailable,
         // A login that no longer works, or a database that is not there.
         "28000" | "28P01" | "3D000" => DbError::Unavailable,
         _ => match code.get(..2) {
@@ -73,8 +79,10 @@ fn sqlite_code(code: &str) -> fn(String) -> DbError {
     };
     match code {
         UNIQUE | PRIMARY_KEY => DbError::Taken,
-        // BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
-        _ if matches!(code & 0xff, 5..=10 | 13..=15) => DbError::Unavailable,
+        // BUSY, LOCKED.
+        _ if matches!(code & 0xff, 5 | 6) => DbError::Locked,
+        // NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
+        _ if matches!(code & 0xff, 7..=10 | 13..=15) => DbError::Unavailable,
         _ => DbError::Corrupt,
     }
 }
@@ -87,6 +95,7 @@ mod tests {
         match error {
             DbError::Gone(_) => "gone",
             DbError::Unavailable(_) => "unavailable",
+            DbError::Locked(_) => "locked",
             DbError::Taken(_) => "taken",
             DbError::Corrupt(_) => "corrupt",
         }
@@ -103,10 +112,10 @@ mod tests {
             ("57014", "unavailable"),
             ("53300", "unavailable"),
             ("53100", "unavailable"),
-            ("55P03", "unavailable"),
+            ("55P03", "locked"),
             ("25006", "unavailable"),
             ("40001", "unavailable"),
-            ("40P01", "unavailable"),
+            ("40P01", "locked"),
             ("58030", "unavailable"),
             ("28P01", "unavailable"),
             ("42P01", "corrupt"),
@@ -123,10 +132,10 @@ mod tests {
         for (code, expected) in [
             ("2067", "taken"),
             ("1555", "taken"),
-            ("5", "unavailable"),
-            ("517", "unavailable"),
-            ("6", "unavailable"),
-            ("262", "unavailable"),
+            ("5", "locked"),
+            ("517", "locked"),
+            ("6", "locked"),
+            ("262", "locked"),
             ("8", "unavailable"),
             ("1032", "unavailable"),
             ("10", "unavailable"),

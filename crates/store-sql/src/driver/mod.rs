@@ -11,6 +11,7 @@ mod wake;
 
 use jiff::Timestamp;
 
+use crate::ddl::Engine;
 use crate::migrations::Migration;
 use crate::store::{ConnectError, Database, PoolState, Pools};
 
@@ -21,11 +22,14 @@ pub(crate) use wake::Woken;
 
 /// What differs between the engines apart from types.
 pub(crate) struct Dialect {
+    pub(crate) engine: Engine,
     pub(crate) migrations: &'static [Migration],
     /// Answers one row where the table of applied migrations exists.
     pub(crate) has_ledger: &'static str,
     /// Makes that table.
     pub(crate) make_ledger: &'static str,
+    /// The bytes of a table with its indexes, and its rows.
+    pub(crate) table_size: &'static str,
     /// Writes the events of a JSON list; those that are there already are left as they are.
     pub(crate) append_events: &'static str,
     /// Gives the events of a JSON list their places, unless they have one.
@@ -136,6 +140,11 @@ impl Db {
             Self::Sqlite(_) => &sqlite::DIALECT,
             Self::Postgres(_) => &postgres::DIALECT,
         }
+    }
+
+    /// The migrations that this binary knows.
+    pub(crate) fn migrations(&self) -> &'static [Migration] {
+        self.dialect().migrations
     }
 
     /// Waits until others have announced something, as far as that is heard. On SQLite there are no others.

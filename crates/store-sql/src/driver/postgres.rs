@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, Postgres as Engine};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, Postgres as Driver};
 use sqlx::query::Query;
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::Instant;
@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use super::postgres_types::{PgJson, PgTime};
 use super::wake::{Bell, Ear, Woken};
 use super::{DbError, Dialect, Row, Value, micros};
+use crate::ddl::Engine;
 use crate::migrations;
 use crate::store::{ConnectError, PoolState, Pools};
 
 pub(super) const DIALECT: Dialect = Dialect {
+    engine: Engine::Postgres,
     migrations: migrations::POSTGRES,
     has_ledger: "SELECT tablename::text FROM pg_catalog.pg_tables
         WHERE tablename = 'schema_migrations' AND schemaname = ANY (current_schemas(false))",
@@ -26,6 +28,8 @@ pub(super) const DIALECT: Dialect = Dialect {
         sql TEXT NOT NULL,
         applied_at TIMESTAMPTZ NOT NULL DEFAULT now()
     )",
+    table_size: "SELECT pg_total_relation_size(c.oid), nullif(c.reltuples::bigint, -1)
+        FROM pg_catalog.pg_class c WHERE c.oid = to_regclass($1)",
     append_events: "INSERT INTO audit_events (id, at, kind, outcome, reason, by, user_id, \
         session_id, details, personal, address_tag, mac) \
         SELECT id, timestamptz 'epoch' + at * interval '1 microsecond', kind, outcome, reason, by, \
@@ -64,9 +68,10 @@ const LIMITS: [(&str, &str); 3] = [
     ("lock_timeout", "3s"),
     ("idle_in_transaction_session_timeout", "5s"),
 ];
-/// For one transaction only. The lock, whose number is arbitrary, is that transaction's too.
+/// For one transaction only. The lock, whose number is arbitrary, is that transaction's too. Behind a lock that a migration
+/// waits for, all others wait; so it waits for less than they may, and is tried again.
 const BEGIN_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
-    SELECT pg_advisory_xact_lock(7305808869231650657)";
+    SELECT pg_advisory_xact_lock(7305808869231650657); SET LOCAL lock_timeout = '2s'";
 
 /// A pool of connections to a PostgreSQL server.
 pub(crate) struct Postgres {
@@ -243,7 +248,7 @@ async fn probe(options: &PgConnectOptions) -> Result<(), ConnectError> {
 /// transaction open; otherwise it is closed, so that nobody is ever given the answer to another's
 /// question, nor writes into a transaction that nobody will commit.
 pub(super) struct Lease {
-    connection: PoolConnection<Engine>,
+    connection: PoolConnection<Driver>,
     in_step: bool,
     patience: Duration,
 }
@@ -384,9 +389,9 @@ async fn within<T>(
 }
 
 fn bind(
-    query: Query<'static, Engine, PgArguments>,
+    query: Query<'static, Driver, PgArguments>,
     value: Value,
-) -> Query<'static, Engine, PgArguments> {
+) -> Query<'static, Driver, PgArguments> {
     match value {
         Value::Uuid(id) => query.bind(id),
         Value::OptUuid(id) => query.bind(id),

@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use sqlx::query::Query;
 use sqlx::sqlite::{
-    Sqlite as Engine, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
+    Sqlite as Driver, SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool,
     SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{Executor, Transaction};
 
 use super::{DbError, Dialect, Row, Value};
+use crate::ddl::Engine;
 use crate::migrations;
 use crate::store::{ConnectError, PoolState};
 
 pub(super) const DIALECT: Dialect = Dialect {
+    engine: Engine::Sqlite,
     migrations: migrations::SQLITE,
     has_ledger: "SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migrations'",
     make_ledger: "CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -23,6 +25,9 @@ pub(super) const DIALECT: Dialect = Dialect {
         sql TEXT NOT NULL,
         applied_at INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000000 AS INTEGER))
     ) STRICT",
+    table_size:
+        "SELECT sum(pgsize), sum(iif(name = $1 AND pagetype = 'leaf', ncell, 0)) FROM dbstat
+        WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = $1)",
     append_events: "INSERT INTO audit_events (id, at, kind, outcome, reason, by, user_id, \
         session_id, details, personal, address_tag, mac) \
         SELECT unhex(value ->> 'id'), value ->> 'at', value ->> 'kind', value ->> 'outcome', \
@@ -138,7 +143,7 @@ impl Pools {
 }
 
 /// A transaction. The driver's worker thread rolls it back when it is dropped before its end.
-pub(crate) struct Tx(Transaction<'static, Engine>);
+pub(crate) struct Tx(Transaction<'static, Driver>);
 
 impl Tx {
     pub(super) async fn run(
@@ -236,7 +241,7 @@ async fn fetch<'e, E>(
     values: Vec<Value>,
 ) -> Result<Vec<Row>, DbError>
 where
-    E: Executor<'e, Database = Engine>,
+    E: Executor<'e, Database = Driver>,
 {
     let query = values.into_iter().fold(sqlx::query(sql), bind);
     let rows = query.fetch_all(executor).await.map_err(DbError::sqlite)?;
@@ -244,9 +249,9 @@ where
 }
 
 fn bind(
-    query: Query<'static, Engine, SqliteArguments>,
+    query: Query<'static, Driver, SqliteArguments>,
     value: Value,
-) -> Query<'static, Engine, SqliteArguments> {
+) -> Query<'static, Driver, SqliteArguments> {
     match value {
         Value::Uuid(id) => query.bind(id),
         Value::OptUuid(id) => query.bind(id),
