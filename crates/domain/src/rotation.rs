@@ -45,6 +45,8 @@ pub enum EndReason {
     TooMany,
     /// A signing key may have leaked, so every session of everybody was ended.
     Emergency,
+    /// One that a newer version gives, and this one does not know. It has ended all the same. Never written.
+    Unknown,
 }
 
 impl EndReason {
@@ -60,6 +62,7 @@ impl EndReason {
             Self::Operator => "operator",
             Self::TooMany => "too_many",
             Self::Emergency => "emergency",
+            Self::Unknown => "unknown",
         }
     }
 

@@ -229,6 +229,7 @@ impl Flows {
                 (news, revocation)
             }
             Subject::UserChanged(id) => return self.user_cache.forget(id),
+            Subject::Unknown => return,
             Subject::KeysChanged => {
                 self.feed.keys_changed(announcement, seq, at);
                 return;

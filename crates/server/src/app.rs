@@ -27,7 +27,7 @@ use crate::settings::{Database, PasswordHasher, RootSecretSource, Settings, Sign
 /// How long a command that is done tries to tell Redis what is left to be told.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
-/// Opens the database, whatever its schema, unless that is newer than this binary.
+/// Opens the database, whatever its schema, unless that no longer serves this binary.
 pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
     let database = match &settings.database {
         Database::Sqlite { path } => {
@@ -47,6 +47,10 @@ pub async fn connect(settings: &Settings) -> Result<SqlStore, Failure> {
 pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
     match store.schema().await? {
         SchemaState::Current => Ok(()),
+        SchemaState::Ahead { database, binary } => {
+            tracing::warn!("{}", ahead(database, binary));
+            Ok(())
+        }
         SchemaState::Behind { pending } => {
             let migrations = if pending == 1 {
                 "migration"
@@ -60,6 +64,14 @@ pub async fn current_schema(store: &SqlStore) -> Result<(), Failure> {
             Err(Failure::with(Exit::Settings, message))
         }
     }
+}
+
+/// What to know, and do, where a newer version has migrated the database.
+pub fn ahead(database: i64, binary: i64) -> String {
+    format!(
+        "the database has schema {database}, this version knows {binary} and is still served: replace it by the newer \
+         version when you can"
+    )
 }
 
 /// Puts Redis before the database, where the settings name one.

@@ -62,10 +62,10 @@ impl From<SchemaError> for Failure {
         match error {
             SchemaError::Store(error) => error.into(),
             // Another binary or another database is needed; starting again cannot help.
-            SchemaError::Newer { .. } | SchemaError::Changed { .. } => {
+            SchemaError::NotServed { .. } | SchemaError::Changed { .. } => {
                 Self::with(Exit::Settings, error.to_string())
             }
-            SchemaError::Failed { .. } => Self::new(error.to_string()),
+            SchemaError::Failed { .. } | SchemaError::Locked { .. } => Self::new(error.to_string()),
         }
     }
 }

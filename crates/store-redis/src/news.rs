@@ -28,6 +28,8 @@ const KEPT: u32 = 10_000;
 const LASTS: Duration = Duration::from_secs(3600);
 /// For how long a question for news is left open.
 const PATIENCE: Duration = Duration::from_millis(1000);
+/// What the announcements begin with that this version knows.
+const LETTERS: [u8; 5] = *b"sueck";
 /// How much heard news may wait for its listener.
 const ROOM: usize = 1024;
 
@@ -226,7 +228,7 @@ fn fingerprint(announcement: &Announcement) -> u64 {
     hasher.finish()
 }
 
-/// Each: a letter, the subject's id, not_before, expires_at (microseconds), the event's id; 49 bytes.
+/// Each: a letter (other letters than these are for newer versions), the subject's id, not_before, expires_at (microseconds), the event's id; 49 bytes.
 fn write(announcements: &[Announcement]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(49 * announcements.len());
     for announcement in announcements {
@@ -236,6 +238,8 @@ fn write(announcements: &[Announcement]) -> Vec<u8> {
             Subject::Everybody { not_before } => (b'e', Uuid::nil(), Some(not_before)),
             Subject::UserChanged(id) => (b'c', id.0, None),
             Subject::KeysChanged => (b'k', Uuid::nil(), None),
+            // Never told on, but told apart like all others.
+            Subject::Unknown => (b'?', Uuid::nil(), None),
         };
         let micros = |time: Timestamp| time.as_microsecond().to_be_bytes();
         bytes.push(letter);
@@ -252,12 +256,14 @@ fn write(announcements: &[Announcement]) -> Vec<u8> {
     bytes
 }
 
+/// Those that this version knows. The others end nothing, and are counted where the database tells of them.
 fn read_all(bytes: &[u8]) -> Option<Vec<Announcement>> {
     let (chunks, rest) = bytes.as_chunks::<49>();
     if !rest.is_empty() {
         return None;
     }
-    chunks.iter().map(read).collect()
+    let known = |chunk: &&[u8; 49]| LETTERS.contains(&chunk[0]);
+    chunks.iter().filter(known).map(read).collect()
 }
 
 fn read(bytes: &[u8; 49]) -> Option<Announcement> {
@@ -316,7 +322,11 @@ mod tests {
         let bytes = write(&all);
         assert_eq!(read_all(&bytes), Some(all.clone()));
         assert_eq!(read_all(&bytes[1..]), None);
-        assert_eq!(read_all(&[b'x'; 49]), None);
+        assert_eq!(read_all(&[b's'; 49]), None, "no time is so late");
+        // What a newer version says between what is known is passed over.
+        let among = [&bytes[..49], &[b'x'; 49], &bytes[49..]].concat();
+        assert_eq!(read_all(&among), Some(all.clone()));
+        assert_eq!(read_all(&[b'?'; 49]), Some(vec![]));
         let mut fingerprints: Vec<_> = all.iter().map(fingerprint).collect();
         fingerprints.sort_unstable();
         fingerprints.dedup();

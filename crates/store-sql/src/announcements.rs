@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::driver::{DbError, Tx, Value, micros};
+use crate::driver::{DbError, Row, Tx, Value, micros};
 use crate::{SqlStore, records, statements};
 
 #[async_trait]
@@ -21,7 +21,7 @@ impl Announcements for SqlStore {
         let rows = self.detached("announcements_after", |db| async move {
             Ok(db.read_apart(sql, values).await?)
         });
-        let announced = records::all(&rows.await?, records::announced)?;
+        let announced = self.announced(&rows.await?)?;
         self.cursor().note(after, &announced, Instant::now());
         Ok(announced)
     }
@@ -37,10 +37,7 @@ impl Announcements for SqlStore {
             let rows = self.detached("announcements_news", |db| async move {
                 Ok(db.read_apart(sql, values).await?)
             });
-            let found = rows.await.and_then(|rows| {
-                let all: Result<Vec<_>, DbError> = records::all(&rows, records::announced);
-                Ok(all?)
-            });
+            let found = rows.await.and_then(|rows| Ok(self.announced(&rows)?));
             woken.looked();
             // Where the look fails, it is for those who follow the list.
             let fresh = match found {
@@ -51,6 +48,14 @@ impl Announcements for SqlStore {
                 return fresh.into_iter().map(|one| one.announcement).collect();
             }
         }
+    }
+}
+
+impl SqlStore {
+    /// Those of kinds that this version does not know keep their places, and are told of.
+    fn announced(&self, rows: &[Row]) -> Result<Vec<Announced>, DbError> {
+        let strange = |seq, kind: &str| self.figures.strangers.note(seq, kind);
+        records::all(rows, |row| records::announced(row, strange))
     }
 }
 
@@ -67,6 +72,10 @@ pub(crate) async fn announce(
         Subject::Everybody { not_before } => (records::USER, Some(Uuid::nil()), Some(not_before)),
         Subject::UserChanged(id) => (records::USER_CHANGED, Some(id.0), None),
         Subject::KeysChanged => (records::KEYS_CHANGED, None, None),
+        Subject::Unknown => {
+            let text = "an announcement that this version does not know cannot be made";
+            return Err(DbError::Corrupt(text.to_owned()));
+        }
     };
     let values: Vec<Value> = vec![
         kind.into(),

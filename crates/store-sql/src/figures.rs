@@ -8,12 +8,13 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::SqlStore;
 use crate::driver::Db;
+use crate::strangers::Strangers;
 
 /// Upper bounds in seconds: a read of SQLite takes some ten microseconds, and nothing may take
 /// longer than some seconds.
@@ -29,6 +30,9 @@ struct Operation {
 pub(crate) struct Figures {
     durations: Family<Operation, Histogram>,
     errors: Family<Operation, Counter>,
+    pub(crate) strangers: Strangers,
+    /// The newest migration in the database, once it was looked for.
+    schema: Gauge,
 }
 
 impl Default for Figures {
@@ -36,6 +40,8 @@ impl Default for Figures {
         Self {
             durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             errors: Family::default(),
+            strangers: Strangers::default(),
+            schema: Gauge::default(),
         }
     }
 }
@@ -51,6 +57,13 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// Notes which schema the database has.
+    pub(crate) fn note_schema(&self, number: i64) {
+        self.schema.set(number);
+    }
+}
+
 impl SqlStore {
     /// Has `registry` show how long operations take, how many fail, and the connections.
     pub fn register(&self, registry: &mut Registry) {
@@ -63,6 +76,23 @@ impl SqlStore {
             "countersign_store_errors",
             "Operations that the database failed, by operation",
             self.figures.errors.clone(),
+        );
+        registry.register(
+            "countersign_announcements_unknown",
+            "Announcements of newer versions that this one does not know, and passed over",
+            self.figures.strangers.counter.clone(),
+        );
+        registry.register(
+            "countersign_schema",
+            "The newest migration that the database has",
+            self.figures.schema.clone(),
+        );
+        let known = Gauge::<i64>::default();
+        known.set(self.db.migrations().last().map_or(0, |last| last.number));
+        registry.register(
+            "countersign_schema_known",
+            "The newest migration that this version knows",
+            known,
         );
         registry.register_collector(Box::new(Connections(Arc::clone(&self.db))));
     }

@@ -39,6 +39,7 @@ mod service_keys;
 mod sessions;
 mod statements;
 mod store;
+mod strangers;
 mod users;
 
 #[cfg(test)]

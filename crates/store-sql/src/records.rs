@@ -15,7 +15,6 @@ pub(crate) const USER_CHANGED: &str = "user_changed";
 pub(crate) const KEYS_CHANGED: &str = "keys_changed";
 
 /// All of them. Each is declared by the migration whose schema knows it first.
-#[cfg(test)]
 pub(crate) const KINDS: [&str; 4] = [SESSION, USER, USER_CHANGED, KEYS_CHANGED];
 
 pub(crate) fn user(columns: &mut Columns<'_>) -> Result<User, DbError> {
@@ -49,7 +48,7 @@ pub(crate) fn session(columns: &mut Columns<'_>) -> Result<Session, DbError> {
             rotated_at: columns.take()?,
             idle_expires_at: columns.take()?,
             expires_at: columns.take()?,
-            ended: columns.take_opt::<String>()?.map(reason).transpose()?,
+            ended: columns.take_opt::<String>()?.map(reason),
         },
         created_at: columns.take()?,
         last_used_at: columns.take()?,
@@ -92,7 +91,11 @@ pub(crate) fn service_key(row: &Row) -> Result<ServiceKeyRecord, DbError> {
     })
 }
 
-pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
+/// `strange` is told the number and the kind of one that this version does not know.
+pub(crate) fn announced(
+    row: &Row,
+    mut strange: impl FnMut(i64, &str),
+) -> Result<Announced, DbError> {
     let mut columns = row.columns();
     let seq = columns.take()?;
     let kind: String = columns.take()?;
@@ -107,6 +110,10 @@ pub(crate) fn announced(row: &Row) -> Result<Announced, DbError> {
         },
         (USER_CHANGED, Some(id), _) => Subject::UserChanged(UserId(id)),
         (KEYS_CHANGED, None, _) => Subject::KeysChanged,
+        (kind, ..) if !KINDS.contains(&kind) => {
+            strange(seq, kind);
+            Subject::Unknown
+        }
         _ => return Err(DbError::Corrupt(format!("revocation {seq} of kind {kind}"))),
     };
     let expires_at = columns.take()?;
@@ -155,8 +162,9 @@ fn hash(stored: Vec<u8>) -> Result<[u8; 32], DbError> {
     stored.map_err(|_| DbError::Corrupt("a hash of another length".to_owned()))
 }
 
-fn reason(name: String) -> Result<EndReason, DbError> {
-    EndReason::from_name(&name).ok_or_else(|| DbError::Corrupt(format!("reason {name}")))
+/// A newer version may know more of them; ended is ended.
+fn reason(name: String) -> EndReason {
+    EndReason::from_name(&name).unwrap_or(EndReason::Unknown)
 }
 
 fn address(text: String) -> Result<std::net::IpAddr, DbError> {

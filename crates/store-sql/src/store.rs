@@ -91,8 +91,8 @@ pub struct SqlStore {
 }
 
 impl SqlStore {
-    /// Opens the database. The schema may still be missing or behind (see [`SqlStore::migrate`]);
-    /// one that is newer than this binary is refused. Waits at most about 10 s.
+    /// Opens the database. The schema may still be missing or behind (see [`SqlStore::migrate`]), or newer;
+    /// one that no longer serves this binary is refused. Waits at most about 10 s.
     pub async fn connect(database: &Database, pools: Pools) -> Result<Self, ConnectError> {
         let db = Arc::new(Db::connect(database, pools).await?);
         schema::state(&db).await?;
@@ -105,9 +105,17 @@ impl SqlStore {
         })
     }
 
-    /// How the schema stands against this binary.
+    /// How the schema stands against this binary. A server asks again now and then: another version may migrate the
+    /// database, and no longer serve this one. Waits for no connection that a request may hold.
     pub async fn schema(&self) -> Result<SchemaState, SchemaError> {
-        schema::state(&self.db).await
+        let state = schema::state(&self.db).await;
+        let known = self.db.migrations().last().map_or(0, |last| last.number);
+        match &state {
+            Ok(SchemaState::Current) => self.figures.note_schema(known),
+            Ok(SchemaState::Ahead { database, .. }) => self.figures.note_schema(*database),
+            _ => {}
+        }
+        state
     }
 
     /// The migrations that [`SqlStore::migrate`] would apply, in order.

@@ -37,6 +37,9 @@ pub enum Subject {
     UserChanged(UserId),
     /// The signing keys changed.
     KeysChanged,
+    /// Something that a newer version announces and this one does not know. It ends nothing: a newer version announces ends
+    /// that older ones do not know only where it does not serve these any more. Nothing follows from it.
+    Unknown,
 }
 
 /// An announcement with its place in the order of writing.

@@ -133,9 +133,15 @@ impl Ink {
         }
         let personal = self.read(row, salt);
         let readable = personal.is_some() || row.personal.is_empty();
-        let found = row.kind.parse().is_ok_and(Kind::found_by_address);
-        let address = personal.and_then(|personal| personal.ip).filter(|_| found);
-        readable && row.address == address.map(|ip| self.tag(ip))
+        let address = personal.and_then(|personal| personal.ip);
+        let tag = address.map(|ip| self.tag(ip));
+        let as_it_must_be = match row.kind.parse().map(Kind::found_by_address) {
+            Ok(true) => row.address == tag,
+            Ok(false) => row.address.is_none(),
+            // A newer version wrote it, and knows whether it is found by its address.
+            Err(_) => row.address.is_none() || row.address == tag,
+        };
+        readable && as_it_must_be
     }
 
     /// By what events from this address, or from its block, are found.

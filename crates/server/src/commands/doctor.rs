@@ -159,15 +159,20 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         Verdict::Good,
         format!("the database answers ({took} ms to connect)"),
     );
-    if let SchemaState::Behind { pending } = store.schema().await? {
-        let text = format!(
-            "{pending} migrations are missing: run `countersign migrate`, or start the server"
-        );
-        findings.add("schema", Verdict::Warning, text);
-        clock(None, findings);
-        return Ok(());
+    match store.schema().await? {
+        SchemaState::Behind { pending } => {
+            let text = format!(
+                "{pending} migrations are missing: run `countersign migrate`, or start the server"
+            );
+            findings.add("schema", Verdict::Warning, text);
+            clock(None, findings);
+            return Ok(());
+        }
+        SchemaState::Ahead { database, binary } => {
+            findings.add("schema", Verdict::Warning, app::ahead(database, binary));
+        }
+        SchemaState::Current => findings.add("schema", Verdict::Good, "current"),
     }
-    findings.add("schema", Verdict::Good, "current");
     let flows = app::open(Role::Operator, settings, store).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);

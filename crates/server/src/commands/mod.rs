@@ -6,6 +6,7 @@ mod doctor;
 mod keys;
 mod migrate;
 mod password;
+mod schema;
 mod serve;
 mod service_key;
 mod session;

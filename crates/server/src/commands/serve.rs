@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::schema;
 use crate::app;
 use crate::descriptors;
 use crate::exit::Exit;
@@ -87,10 +88,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         settings.issuer = format!("http://{addr}");
     }
     let store = app::connect(&settings).await?;
-    match settings.migrate_at_start {
-        true => drop(store.migrate().await?),
-        false => app::current_schema(&store).await?,
+    if settings.migrate_at_start {
+        store.migrate().await?;
     }
+    app::current_schema(&store).await?;
     let clock = Arc::<SharedClock>::default();
     let redis = app::with_redis(&settings, &store).await?;
     let over: Arc<dyn Store> = match &redis {
@@ -148,14 +149,18 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         }
     };
     let stopping = async {
-        let signal = stop_signal().await;
+        let (signal, unserved) = tokio::select! {
+            signal = stop_signal() => (signal, None),
+            error = schema::unserved(&store) => ("schema", Some(error)),
+        };
         drain_for(settings.drain, signal, &drain).await;
         tracing::info!(signal, "stopping: requests in flight have 10 seconds");
         // Received by both servers and the follower, unless they have ended already.
         let _ = stop.send(true);
+        unserved
     };
     announce(&settings, addr, operator_addr);
-    tokio::join!(public_server, operator_server, stopping);
+    let ((), (), unserved) = tokio::join!(public_server, operator_server, stopping);
     let _ = tokio::join!(following, sweeping, sealing, recording, feeding);
     last_events(&flows).await;
     measuring.abort();
@@ -171,7 +176,10 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
     }
     request_log.flush(LAST_LINES);
     tracing::info!("stopped");
-    Ok(())
+    match unserved {
+        Some(error) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
 /// Lets load balancers see that this instance is about to stop. A second signal ends the wait.
