@@ -26,6 +26,8 @@ pub const ROOT_SECRET: &str = "black-box/7VjS0m3yqk1fWm6Yx0Zp2uQe9rTnLd4hBvXcGaK
 pub struct Server {
     settings: BTreeMap<String, String>,
     backend: Backend,
+    /// Of which version it is when it is next started; `None`: the binary under test.
+    program: Option<PathBuf>,
     running: Option<Running>,
     /// Shared with its siblings.
     pub database: Arc<Database>,
@@ -45,6 +47,7 @@ impl Server {
         Server {
             settings: setup.settings,
             backend: setup.backend,
+            program: setup.program,
             folder,
             database,
             running: None,
@@ -68,6 +71,7 @@ impl Server {
         let setup = Setup {
             backend: self.backend,
             settings,
+            program: self.program.clone(),
         };
         let mut sibling = setup.prepare_on(folder, self.database.clone());
         sibling.launch().await;
@@ -105,7 +109,8 @@ impl Server {
 
     /// Runs `countersign ARGUMENTS` with this server's settings; not started yet, its output is piped.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary());
+        let program = self.program.as_deref().unwrap_or_else(|| binary());
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
@@ -173,6 +178,11 @@ impl Server {
     /// Changes a setting for the next start.
     pub fn set(&mut self, name: &str, value: &str) {
         self.settings.insert(name.into(), value.into());
+    }
+
+    /// Makes it of another version from the next start, or the next command, on.
+    pub fn set_program(&mut self, program: &Path) {
+        self.program = Some(program.to_owned());
     }
 
     /// Takes a setting away for the next start.
@@ -305,6 +315,21 @@ pub fn binary() -> &'static Path {
         };
         folder.join("countersign")
     })
+}
+
+/// The server as its next version could be: `COUNTERSIGN_TEST_NEXT`, or what `cargo build` makes.
+pub fn next_binary() -> PathBuf {
+    if let Some(next) = std::env::var_os("COUNTERSIGN_TEST_NEXT") {
+        return next.into();
+    }
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "-p", "countersign-rehearsal"])
+        .status();
+    assert!(
+        built.expect("run cargo").success(),
+        "cargo build -p countersign-rehearsal failed"
+    );
+    binary().with_file_name("countersign-next")
 }
 
 /// Keeps what a process prints, line by line.

@@ -1,6 +1,7 @@
 //! The settings of a server to be started.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -22,17 +23,23 @@ const LIMITS: [&str; 5] = [
 pub struct Setup {
     pub(crate) backend: Backend,
     pub(crate) settings: BTreeMap<String, String>,
+    /// `None`: the binary under test.
+    pub(crate) program: Option<PathBuf>,
 }
 
 impl Setup {
     /// What every test starts from: cheap hashes, a free port on loopback, everything else as it comes.
     pub fn new(backend: Backend) -> Setup {
         let settings = BTreeMap::new();
-        let setup = Setup { backend, settings }
-            .set("COUNTERSIGN_ADDR", "127.0.0.1:0")
-            .set("COUNTERSIGN_OPS_ADDR", "off")
-            .set("COUNTERSIGN_ISSUER", "http://countersign.test")
-            .set("BCRYPT_ROUNDS", "4");
+        let setup = Setup {
+            backend,
+            settings,
+            program: None,
+        }
+        .set("COUNTERSIGN_ADDR", "127.0.0.1:0")
+        .set("COUNTERSIGN_OPS_ADDR", "off")
+        .set("COUNTERSIGN_ISSUER", "http://countersign.test")
+        .set("BCRYPT_ROUNDS", "4");
         // Every test comes from one address.
         LIMITS
             .iter()
@@ -52,6 +59,13 @@ impl Setup {
     #[must_use]
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Setup {
         self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Of another version.
+    #[must_use]
+    pub fn program(mut self, program: Option<PathBuf>) -> Setup {
+        self.program = program;
         self
     }
 

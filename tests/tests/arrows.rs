@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// Each crate and the crates of this workspace that it may depend on. `tests` and `bench` are
 /// outside the house: they see the server as a client does.
-const TABLE: [(&str, &[&str]); 11] = [
+const TABLE: [(&str, &[&str]); 12] = [
     ("bcrypt-lanes", &[]),
     ("token", &[]),
     ("domain", &[]),
@@ -28,6 +28,8 @@ const TABLE: [(&str, &[&str]); 11] = [
             "http",
         ],
     ),
+    // The server with what a next version could do, for the tests of upgrades: docs/decisions/0057.
+    ("rehearsal", &["server", "store-sql", "store-redis"]),
     ("tests", &[]),
     ("bench", &[]),
 ];
@@ -89,6 +91,25 @@ fn pure_rooms_have_no_io_below_them() {
             found.join(", "),
         );
     }
+}
+
+#[test]
+fn what_is_shipped_rehearses_nothing() {
+    let tree = |package: &str| {
+        let features = [
+            "tree",
+            "-p",
+            package,
+            "-e",
+            "features",
+            "--offline",
+            "--prefix",
+            "none",
+        ];
+        cargo(&features).contains("feature \"rehearsal\"")
+    };
+    assert!(!tree("countersign-server"));
+    assert!(tree("countersign-rehearsal"));
 }
 
 /// A sentence for each arrow that the table does not have.

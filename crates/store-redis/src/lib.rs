@@ -35,6 +35,8 @@ mod news;
 mod others;
 mod pending;
 mod refresh;
+#[cfg(feature = "rehearsal")]
+pub mod rehearsal;
 mod scripts;
 mod sessions;
 mod settle;

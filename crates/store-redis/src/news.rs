@@ -133,6 +133,9 @@ impl Core {
             return;
         }
         let name = ready.calls.names.news();
+        let news = write(announcements);
+        #[cfg(feature = "rehearsal")]
+        let news = crate::rehearsal::and_more(news);
         let mut add = redis::cmd("XADD");
         add.arg(&name)
             .arg("MAXLEN")
@@ -144,7 +147,7 @@ impl Core {
             .arg("o")
             .arg(self.settings.nonce.as_slice())
             .arg("a")
-            .arg(write(announcements));
+            .arg(news);
         let mut expire = redis::cmd("PEXPIRE");
         expire.arg(&name).arg(LASTS.as_millis() as u64);
         let commands: [Cmd; 2] = [add, expire];

@@ -85,6 +85,8 @@ pub(crate) async fn announce(
         act.tokens_until.into(),
         act.event().0.into(),
     ];
+    #[cfg(feature = "rehearsal")]
+    crate::rehearsal::announce(tx, act).await?;
     tx.run(statements::ANNOUNCE, values).await?;
     tx.announces();
     Ok(Announcement {
@@ -110,6 +112,8 @@ pub(crate) async fn announce_sessions(
     ];
     let rows = tx.run(statements::SESSIONS_ANNOUNCE, values).await?;
     if !rows.is_empty() {
+        #[cfg(feature = "rehearsal")]
+        crate::rehearsal::announce(tx, act).await?;
         tx.announces();
     }
     records::all(&rows, |row| {

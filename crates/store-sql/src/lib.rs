@@ -34,6 +34,8 @@ mod locks;
 mod migrations;
 mod records;
 mod refresh;
+#[cfg(feature = "rehearsal")]
+pub mod rehearsal;
 mod schema;
 mod service_keys;
 mod sessions;

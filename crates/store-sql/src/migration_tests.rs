@@ -29,7 +29,7 @@ fn both_engines_have_the_same_migrations_and_headers() {
 }
 
 /// A sentence for each rule that a migration breaks: CONTRIBUTING.md has them.
-fn wrong(migrations: &[Migration]) -> Vec<String> {
+pub(crate) fn wrong(migrations: &[Migration]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut before = 0;
     for migration in migrations {

@@ -108,7 +108,10 @@ fn sentence(lock: &PlannedLock) -> String {
         }
         None => " (not there yet)".to_owned(),
     };
-    format!("locks {table}{size}: {}; {blocks}; {work}", lock.mode.name())
+    format!(
+        "locks {table}{size}: {}; {blocks}; {work}",
+        lock.mode.name()
+    )
 }
 
 fn bytes(bytes: i64) -> String {

@@ -153,7 +153,9 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
             signal = stop_signal() => (signal, None),
             error = schema::unserved(&store) => ("schema", Some(error)),
         };
-        drain_for(settings.drain, signal, &drain).await;
+        // Who no longer knows what ends sessions must not go on for as long as a load balancer needs to notice.
+        let longest = unserved.as_ref().map_or(settings.drain, |_| Duration::ZERO);
+        drain_for(longest, signal, &drain).await;
         tracing::info!(signal, "stopping: requests in flight have 10 seconds");
         // Received by both servers and the follower, unless they have ended already.
         let _ = stop.send(true);

@@ -144,6 +144,10 @@ impl Db {
 
     /// The migrations that this binary knows.
     pub(crate) fn migrations(&self) -> &'static [Migration] {
+        #[cfg(feature = "rehearsal")]
+        if let Some(of_next) = crate::rehearsal::migrations(self.dialect()) {
+            return of_next;
+        }
         self.dialect().migrations
     }
 
