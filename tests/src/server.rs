@@ -109,7 +109,14 @@ impl Server {
 
     /// Runs `countersign ARGUMENTS` with this server's settings; not started yet, its output is piped.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let program = self.program.as_deref().unwrap_or_else(|| binary());
+        self.command_of(
+            self.program.as_deref().unwrap_or_else(|| binary()),
+            arguments,
+        )
+    }
+
+    /// The same with another version.
+    pub fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
             .args(arguments)

@@ -1,6 +1,7 @@
 //! One round after the other: work, a fault during the work, the end of the fault, and then a look at every promise.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,21 +36,32 @@ const MORE: Holds = Holds {
     descriptors: 24,
 };
 
+/// The users at work.
+#[derive(Debug)]
+pub(super) struct Work {
+    stop: watch::Sender<bool>,
+    working: JoinSet<User>,
+}
+
 /// Instances, users and what they were promised.
 #[derive(Debug)]
 pub struct Campaign {
-    world: World,
-    doors: Arc<Doors>,
+    pub(super) world: World,
+    pub(super) doors: Arc<Doors>,
     users: Vec<User>,
-    table: Table,
+    pub(super) table: Table,
     before: Holds,
     /// How much of the log of each process has been read.
     read: BTreeMap<u32, usize>,
 }
 
 impl Campaign {
-    async fn start(profile: Profile, random: &mut Random) -> Campaign {
-        let world = World::start(profile, random).await;
+    pub(super) async fn start(
+        profile: Profile,
+        random: &mut Random,
+        program: Option<PathBuf>,
+    ) -> Campaign {
+        let world = World::start(profile, random, program).await;
         let doors = Arc::new(world.doors());
         let user = |number: usize| {
             let timeout = TIMEOUTS[number % TIMEOUTS.len()];
@@ -71,7 +83,7 @@ impl Campaign {
 
     /// Every fault of the profile once whose name has one of these texts.
     pub async fn each(profile: Profile, mut random: Random, texts: &[&str]) {
-        let mut campaign = Campaign::start(profile, &mut random).await;
+        let mut campaign = Campaign::start(profile, &mut random, None).await;
         let named = |fault: &Fault| texts.iter().any(|text| fault.name().contains(text));
         for fault in Fault::all(profile).into_iter().filter(named) {
             campaign.round(&[fault], fault.lasts()).await;
@@ -82,7 +94,7 @@ impl Campaign {
     /// Random faults, one or two at a time, until `lasts` has passed. The choice depends on nothing but `random`.
     pub async fn random(profile: Profile, mut random: Random, lasts: Duration) {
         let mut choice = random.fork();
-        let mut campaign = Campaign::start(profile, &mut random).await;
+        let mut campaign = Campaign::start(profile, &mut random, None).await;
         let (began, instances) = (Instant::now(), profile.instances() as u64);
         let all = Fault::all(profile);
         while began.elapsed() < lasts && campaign.table.broken() == 0 {
@@ -104,17 +116,7 @@ impl Campaign {
     /// One round: these faults, one beginning a moment after the other, for so long.
     async fn round(&mut self, faults: &[Fault], lasts: Duration) {
         let instances = self.doors.len();
-        let (stop, stopped) = watch::channel(false);
-        let mut working = JoinSet::new();
-        for mut user in self.users.drain(..) {
-            let stopped = stopped.clone();
-            working.spawn(async move {
-                user.work(stopped).await;
-                user
-            });
-        }
-        sleep(Duration::from_millis(400)).await;
-        self.doors.ledger.take();
+        let work = self.begin_work().await;
 
         let mut watch = Watch::begin(&self.doors);
         let mut active = Vec::new();
@@ -159,13 +161,11 @@ impl Campaign {
             self.doors.sighted(door);
         }
         sleep(Duration::from_millis(400)).await;
-        stop.send_replace(true);
-        self.users = working.join_all().await;
+        self.end_work(work).await;
         if let Some(redis) = &self.world.redis {
             redis.settled().await;
         }
-        self.check().await;
-        self.check_redis().await;
+        self.check_all().await;
         let row = Row {
             faults: faults.iter().map(|fault| fault.name()).collect(),
             counts: self.doors.ledger.take(),
@@ -175,6 +175,32 @@ impl Campaign {
             latest: self.doors.take_latest(),
         };
         self.table.add(row);
+    }
+
+    /// Has every user work, and begins to count.
+    pub(super) async fn begin_work(&mut self) -> Work {
+        let (stop, stopped) = watch::channel(false);
+        let mut working = JoinSet::new();
+        for mut user in self.users.drain(..) {
+            let stopped = stopped.clone();
+            working.spawn(async move {
+                user.work(stopped).await;
+                user
+            });
+        }
+        sleep(Duration::from_millis(400)).await;
+        self.doors.ledger.take();
+        Work { stop, working }
+    }
+
+    pub(super) async fn end_work(&mut self, work: Work) {
+        work.stop.send_replace(true);
+        self.users = work.working.join_all().await;
+    }
+
+    pub(super) async fn check_all(&mut self) {
+        self.check().await;
+        self.check_redis().await;
     }
 
     /// Every promise to every user, and the secrets that no log may tell.
@@ -218,7 +244,7 @@ impl Campaign {
     }
 
     /// The last checks. Prints the table; panics if a promise was broken.
-    async fn end(mut self) {
+    pub(super) async fn end(mut self) {
         // With the users' connections gone, what an instance holds is its own.
         self.users.clear();
         let began = Instant::now();

@@ -14,6 +14,8 @@ pub(crate) struct Ledger {
     signed_out: AtomicU64,
     revived: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
+    /// Answers of 503 by instances that were meant to answer.
+    refused: AtomicU64,
     /// What users and thieves have done, since the beginning.
     acts: Mutex<BTreeMap<&'static str, u64>>,
     broken: AtomicU64,
@@ -41,6 +43,16 @@ impl Ledger {
     pub(crate) fn failure(&self, kind: &str) {
         let mut failures = self.failures.lock().expect("ledger");
         *failures.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// An instance that was meant to answer said 503.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    /// How often that was, since it was last asked.
+    pub(crate) fn take_refused(&self) -> u64 {
+        self.refused.swap(0, Relaxed)
     }
 
     /// Something was done and answered as it must be.

@@ -143,7 +143,12 @@ impl Line {
             ledger.request();
         }
         let failure = match &answer {
-            Ok(answer) if answer.status == 503 => "503".to_owned(),
+            Ok(answer) if answer.status == 503 => {
+                if self.doors.is_up(door) {
+                    ledger.refused();
+                }
+                "503".to_owned()
+            }
             Ok(answer) if answer.status == 429 => "429".to_owned(),
             Ok(answer) if answer.status >= 500 => {
                 let text = format!("{} {}: {}", ask.method, ask.path, answer.text);

@@ -23,6 +23,7 @@ mod sign_outs;
 mod table;
 mod thief;
 mod token;
+mod upgrade;
 mod user;
 mod world;
 

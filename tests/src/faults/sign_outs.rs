@@ -26,7 +26,7 @@ const PASSWORD: &str = "correct horse battery";
 /// Measures and prints it.
 pub async fn sign_outs(profile: Profile, mut random: Random) {
     assert!(profile.instances() > 1, "there is no other instance");
-    let mut world = World::start(profile, &mut random).await;
+    let mut world = World::start(profile, &mut random, None).await;
     let doors = Arc::new(world.doors());
     let (stop, stopped) = watch::channel(false);
     let mut working = JoinSet::new();

@@ -1,6 +1,7 @@
 //! The instances, and what they depend on.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::doors::{Doors, GRACE};
@@ -89,12 +90,18 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn start(profile: Profile, random: &mut Random) -> World {
+    /// `program`: of another version than the one under test.
+    pub(crate) async fn start(
+        profile: Profile,
+        random: &mut Random,
+        program: Option<PathBuf>,
+    ) -> World {
         let setup = Setup::new(match profile {
             Profile::Sqlite => Backend::Sqlite,
             _ => Backend::Postgres,
         });
         let setup = setup
+            .program(program)
             .set("COUNTERSIGN_SECRET", ROOT_SECRET)
             .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
             .set("REFRESH_GRACE_SECONDS", GRACE.as_secs().to_string());
