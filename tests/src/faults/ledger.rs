@@ -15,7 +15,7 @@ pub(crate) struct Ledger {
     revived: AtomicU64,
     failures: Mutex<BTreeMap<String, u64>>,
     /// Answers of 503 by instances that were meant to answer.
-    refused: AtomicU64,
+    refused: Mutex<Vec<String>>,
     /// What users and thieves have done, since the beginning.
     acts: Mutex<BTreeMap<&'static str, u64>>,
     broken: AtomicU64,
@@ -46,13 +46,16 @@ impl Ledger {
     }
 
     /// An instance that was meant to answer said 503.
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
+    pub(crate) fn refused(&self, what: String) {
+        let mut refused = self.refused.lock().expect("ledger");
+        if (refused.len() as u64) < TOLD {
+            refused.push(what);
+        }
     }
 
-    /// How often that was, since it was last asked.
-    pub(crate) fn take_refused(&self) -> u64 {
-        self.refused.swap(0, Relaxed)
+    /// The first of them since it was last asked.
+    pub(crate) fn take_refused(&self) -> Vec<String> {
+        std::mem::take(&mut self.refused.lock().expect("ledger"))
     }
 
     /// Something was done and answered as it must be.

@@ -71,9 +71,8 @@ impl Campaign {
         }
         sleep(2 * PAUSE).await;
         self.end_work(work).await;
-        let refused = self.doors.ledger.take_refused();
-        if refused != 0 {
-            let text = format!("{refused} answers of 503 by instances that did not stop");
+        for refused in self.doors.ledger.take_refused() {
+            let text = format!("503 of an instance that did not stop: {refused}");
             self.doors.ledger.broken(text);
         }
         self.check_all().await;
