@@ -300,7 +300,7 @@ impl Core {
         let written = loop {
             tokio::select! {
                 written = &mut writing => break written,
-                () = tokio::time::sleep(self.settings.others_write_within) => self.tell_of_being_behind().await,
+                () = tokio::time::sleep(self.settings.others_write_within / 2) => self.tell_of_being_behind().await,
             }
         };
         if written.is_err() {

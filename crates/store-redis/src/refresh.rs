@@ -83,6 +83,8 @@ impl Refresh<'_> {
                 }
             }
         }
+        // Redis loses what is read into it, so what it lost before may not be written yet.
+        self.core.all_is_written(self.presented.session).await?;
         self.in_database("contended").await
     }
 
@@ -148,8 +150,7 @@ impl Refresh<'_> {
             .to_database(if kept { "stale" } else { "missing" });
         if !kept {
             // Somebody may hold back a rotation that was acknowledged before Redis lost it.
-            self.flush().await?;
-            tokio::time::sleep(self.core.settings.others_write_within).await;
+            self.core.all_is_written(self.presented.session).await?;
         }
         let read = self
             .core
@@ -174,12 +175,7 @@ impl Refresh<'_> {
             };
             self.core.beneath.note_rotations(&[rotation]).await?;
         } else {
-            self.flush().await?;
-            tokio::time::sleep(self.core.settings.others_write_within).await;
-            if self.core.is_somebody_behind().await {
-                let text = "an instance cannot write what it acknowledged, which may be the rotation that matters here";
-                return Err(StoreError::Unavailable(text.to_owned()));
-            }
+            self.core.all_is_written(self.presented.session).await?;
         }
         self.in_database("reuse").await
     }

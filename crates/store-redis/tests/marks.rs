@@ -178,6 +178,34 @@ async fn an_instance_without_the_database_keeps_used_tokens_used() {
     kit::refreshed(&with, session, 2, at(620)).await;
 }
 
+/// And Redis, which is full, throws out the session, and most of the marks: what the database holds is old.
+#[tokio::test]
+async fn a_session_that_redis_lost_waits_for_those_who_are_behind() {
+    let server = Server::start(&[]).await;
+    let (with, fresh) = one(&server).await;
+    let (without, way) = one_more(&server, &fresh).await;
+    let (_, session) = sign_in(&with).await;
+    way.close().await;
+    kit::refreshed(&without, session, 0, at(60)).await;
+    kit::refreshed(&without, session, 1, at(61)).await;
+    sleep(Duration::from_millis(600)).await;
+    let lost = server.cli(&["--scan", "--pattern", "cs:*"]);
+    let lost = lost.lines().filter(|key| !key.ends_with(":behind:5"));
+    let lost: Vec<_> = std::iter::once("del").chain(lost).collect();
+    assert!(lost.len() > 8, "{lost:?}");
+    server.cli(&lost);
+    for generation in [0, 1, 2] {
+        let outcome = refresh(&with, session, generation, 62).await;
+        assert!(
+            matches!(outcome, Err(StoreError::Unavailable(_))),
+            "{generation}: {outcome:?}"
+        );
+    }
+    let beneath = fresh.connect().await;
+    let kept = beneath.session_with_user(session).await.unwrap().unwrap();
+    assert_eq!(kept.0.state.generation, 0, "nothing was consumed");
+}
+
 #[tokio::test]
 async fn an_instance_without_the_database_leaves_an_epoch_that_is_over() {
     let server = Server::start(&[]).await;
