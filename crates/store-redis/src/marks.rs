@@ -23,6 +23,9 @@ pub(crate) const FOLLOWS_AGAIN: Duration = Duration::from_secs(60);
 /// it likes does not throw out all of them within the moment until they are written again.
 const BEHIND: std::ops::Range<u8> = 0..8;
 
+/// Whoever is behind and then loses Redis too has so long to come back.
+const BEHIND_FOR: Duration = Duration::from_secs(10);
+
 /// How often a refresh waits for those who are behind: a second and a half with the default settings.
 const WAITS: u32 = 3;
 
@@ -52,6 +55,14 @@ fn set(key: &str, value: u64, lasts: Duration) -> Cmd {
         .arg("PX")
         .arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
     set
+}
+
+fn expire(key: &str, lasts: Duration) -> Cmd {
+    let mut expire = redis::cmd("PEXPIRE");
+    expire
+        .arg(key)
+        .arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX));
+    expire
 }
 
 fn get(key: String) -> Cmd {
@@ -105,13 +116,33 @@ impl Core {
     /// Tells the others that this instance cannot write for now what it acknowledged.
     pub(crate) async fn tell_of_being_behind(&self) {
         let Some(ready) = self.ready() else { return };
-        let lasts = 2 * self.settings.others_write_within;
-        let marks: Vec<_> = BEHIND
-            .map(|number| set(&ready.calls.names.behind(number), 1, lasts))
-            .collect();
+        let mut marks = Vec::new();
+        for number in BEHIND {
+            let key = ready.calls.names.behind(number);
+            let mut add = redis::cmd("HSET");
+            add.arg(&key).arg(self.settings.nonce.as_slice()).arg(1);
+            marks.extend([add, expire(&key, BEHIND_FOR)]);
+        }
         if let Err(error) = ready.link.query_all(&marks).await {
             self.give_up(&ready, &error);
         }
+    }
+
+    /// Takes that back. Whether it could be.
+    pub(crate) async fn tell_of_having_written(&self) -> bool {
+        let Some(ready) = self.ready() else {
+            return false;
+        };
+        let marks: Vec<_> = BEHIND
+            .map(|number| {
+                let mut remove = redis::cmd("HDEL");
+                remove
+                    .arg(ready.calls.names.behind(number))
+                    .arg(self.settings.nonce.as_slice());
+                remove
+            })
+            .collect();
+        ready.link.query_all(&marks).await.is_ok()
     }
 
     /// Waits until the database knows of a session all that any instance acknowledged. Fails where somebody cannot write, or
@@ -134,9 +165,18 @@ impl Core {
             return true;
         };
         let marks: Vec<_> = BEHIND
-            .map(|number| get(ready.calls.names.behind(number)))
+            .map(|number| {
+                let mut exists = redis::cmd("EXISTS");
+                exists.arg(ready.calls.names.behind(number));
+                exists
+            })
             .collect();
-        let found = ready.link.query_all(&marks).await;
-        !found.is_ok_and(|found| found.iter().all(|mark| *mark == Value::Nil))
+        match ready.link.query_all(&marks).await {
+            Ok(found) => found.iter().any(|there| *there != Value::Int(0)),
+            Err(error) => {
+                self.give_up(&ready, &error);
+                true
+            }
+        }
     }
 }

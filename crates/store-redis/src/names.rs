@@ -49,7 +49,7 @@ impl Names {
         format!("cs:{}:newest", self.tag)
     }
 
-    /// One of the keys that are there while some instance cannot write what it acknowledged.
+    /// One of the hashes of the instances that cannot write what they acknowledged.
     pub(crate) fn behind(&self, number: u8) -> String {
         format!("cs:{}:behind:{number}", self.tag)
     }
