@@ -145,25 +145,25 @@ impl Core {
         ready.link.query_all(&marks).await.is_ok()
     }
 
-    /// Waits until the database knows of a session all that any instance acknowledged. Fails where somebody cannot write, or
-    /// nobody knows whether that is so.
-    pub(crate) async fn all_is_written(&self, session: SessionId) -> Result<(), StoreError> {
+    /// Waits until the database knows of a session all that any instance acknowledged. `false`: Redis went away meanwhile, so
+    /// nobody knows. Fails where somebody cannot write.
+    pub(crate) async fn all_is_written(&self, session: SessionId) -> Result<bool, StoreError> {
         self.pending.flush_one(session, &*self.beneath).await?;
         for _ in 0..WAITS {
             tokio::time::sleep(self.settings.others_write_within).await;
-            if !self.is_somebody_behind().await {
-                return Ok(());
+            match self.is_somebody_behind().await {
+                Some(true) => {}
+                Some(false) => return Ok(true),
+                None => return Ok(false),
             }
         }
         let text = "an instance cannot write what it acknowledged, which may be a rotation of this session";
         Err(StoreError::Unavailable(text.to_owned()))
     }
 
-    /// Whether what the database knows may not be all that was acknowledged. Yes, if Redis does not tell.
-    async fn is_somebody_behind(&self) -> bool {
-        let Some(ready) = self.ready() else {
-            return true;
-        };
+    /// Whether what the database knows may not be all that was acknowledged. `None`: Redis does not tell.
+    async fn is_somebody_behind(&self) -> Option<bool> {
+        let ready = self.ready()?;
         let marks: Vec<_> = BEHIND
             .map(|number| {
                 let mut exists = redis::cmd("EXISTS");
@@ -172,10 +172,10 @@ impl Core {
             })
             .collect();
         match ready.link.query_all(&marks).await {
-            Ok(found) => found.iter().any(|there| *there != Value::Int(0)),
+            Ok(found) => Some(found.iter().any(|there| *there != Value::Int(0))),
             Err(error) => {
                 self.give_up(&ready, &error);
-                true
+                None
             }
         }
     }
