@@ -105,7 +105,15 @@ impl Campaign {
     async fn replace(&mut self, one: usize, program: &Path) -> Duration {
         self.doors.down(one);
         let server = &mut self.world.servers[one];
-        server.stop().await;
+        let log = server.stop_with_log().await;
+        // Its log goes with it; why it could not do something is in the lines before.
+        let lines: Vec<&str> = log.lines().collect();
+        for place in (0..lines.len()).filter(|place| lines[*place].contains("status=503")) {
+            println!(
+                "  instance {one}:\n{}",
+                lines[place.saturating_sub(4)..=place].join("\n")
+            );
+        }
         server.set_program(program);
         let began = Instant::now();
         server.launch().await;
