@@ -59,6 +59,8 @@ pub use store::{ConnectError, Database, PoolState, Pools, SqlStore};
 extern crate self as countersign_store_sql;
 
 #[cfg(test)]
+mod lock_tests;
+#[cfg(test)]
 mod migration_tests;
 #[cfg(test)]
 mod tests;

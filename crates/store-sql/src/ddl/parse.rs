@@ -133,7 +133,7 @@ fn default_value(words: &[&str]) -> DefaultValue {
             .iter()
             .any(|clause| word.eq_ignore_ascii_case(clause))
     };
-    let end = words.iter().position(|word| is_clause(word));
+    let end = words.iter().position(is_clause);
     let value = words.get(..end.unwrap_or(words.len())).unwrap_or_default();
     let value = match value {
         ["-" | "+", rest @ ..] => rest,
