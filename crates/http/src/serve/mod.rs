@@ -12,16 +12,16 @@ use std::time::Duration;
 use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service;
 
 use activity::Activity;
 pub(crate) use activity::Endless;
-use timed_stream::TimedStream;
+use timed_stream::{TimedStream, Version};
 
 /// The other end of the connection that a request came on.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +76,7 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopped) = watch::channel(false);
-    let builder = Arc::new(builder());
+    let protocols = Arc::new(Protocols::new());
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let take = |(stream, peer, place): Accepted| {
@@ -87,9 +87,9 @@ pub async fn serve(
             router: router.clone(),
             stopped: stopped.clone(),
         };
-        let (builder, watcher) = (Arc::clone(&builder), graceful.watcher());
+        let (protocols, watcher) = (Arc::clone(&protocols), graceful.watcher());
         tokio::spawn(async move {
-            connection.serve(&builder, watcher).await;
+            connection.serve(&protocols, watcher).await;
             drop(place);
         });
     };
@@ -142,24 +142,32 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<A
     Ok((stream, peer, place))
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // `TimedStream` tells a slow head from an idle connection; hyper's own limit does not.
-        .header_read_timeout(None)
-        .max_buf_size(MAX_HEAD)
-        .max_headers(64);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(100)
-        .max_header_list_size(MAX_HEAD as u32)
-        .max_pending_accept_reset_streams(20)
-        .keep_alive_interval(Duration::from_secs(20))
-        .keep_alive_timeout(Duration::from_secs(20));
-    builder
+struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    fn new() -> Self {
+        let (mut http1, mut http2) = (
+            http1::Builder::new(),
+            http2::Builder::new(TokioExecutor::new()),
+        );
+        http1
+            .timer(TokioTimer::new())
+            // `TimedStream` tells a slow head from an idle connection; hyper's own limit does not.
+            .header_read_timeout(None)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(64);
+        http2
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(100)
+            .max_header_list_size(MAX_HEAD as u32)
+            .max_pending_accept_reset_streams(20)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20));
+        Self { http1, http2 }
+    }
 }
 
 struct Connection {
@@ -171,10 +179,15 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve(self, builder: &Builder<TokioExecutor>, watcher: Watcher) {
+    async fn serve(self, protocols: &Protocols, watcher: Watcher) {
         let activity = Arc::new(Activity::default());
-        let stream = TimedStream::new(self.stream, self.limits, Arc::clone(&activity));
+        let mut stream = TimedStream::new(self.stream, self.limits, Arc::clone(&activity));
         let (router, peer, mut stopped) = (self.router, self.peer, self.stopped);
+        let version = tokio::select! {
+            version = stream.version() => version,
+            () = last_comers_have_come(&mut stopped) => return,
+        };
+        let Ok(version) = version else { return };
         let endless = Arc::clone(&activity);
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let busy = activity.begin();
@@ -185,17 +198,43 @@ impl Connection {
                 answer.map(|answer| busy.until_sent(answer))
             }
         });
-        // On the heap once, not several times in the futures around it: there may be ten thousand that only wait.
-        let served = watcher.watch(builder.serve_connection(TokioIo::new(stream), service));
-        let mut served = Box::pin(served);
+        let io = TokioIo::new(stream);
+        let ended = stalled(&mut stopped, &endless);
+        // On the heap, and each for itself: there may be ten thousand that only wait, and what HTTP/2 needs is large.
+        let result = match version {
+            Version::Http1 => {
+                let served = protocols.http1.serve_connection(io, service);
+                Box::pin(until(watcher, served, ended)).await
+            }
+            Version::Http2 => {
+                let served = protocols.http2.serve_connection(io, service);
+                Box::pin(until(watcher, served, ended)).await
+            }
+        };
         // Clients that go away or send nonsense are no news to anybody.
-        tokio::select! {
-            served = &mut served => if let Err(error) = served {
-                tracing::debug!(%peer, error, "connection ended");
-            },
-            () = stalled(&mut stopped, &endless) => {}
+        if let Err(error) = result {
+            tracing::debug!(%peer, %error, "connection ended");
         }
     }
+}
+
+/// Serves a connection until it ends, or until `ended`.
+async fn until<C: GracefulConnection>(
+    watcher: Watcher,
+    connection: C,
+    ended: impl Future<Output = ()>,
+) -> Result<(), C::Error> {
+    tokio::select! {
+        served = watcher.watch(connection) => served,
+        () = ended => Ok(()),
+    }
+}
+
+/// On shutdown, whoever has not sent a byte by then is not waited for.
+async fn last_comers_have_come(stopped: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+    tokio::time::sleep(LAST_COMERS).await;
 }
 
 /// On shutdown, whoever follows an answer without an end gets no more of it. Resolves for a client that does not even take the end.
