@@ -27,6 +27,8 @@ pub struct Follower {
     pub last_id: Option<String>,
     /// The ids of sessions and users that are revoked.
     pub known: BTreeSet<String>,
+    /// How many entries it was told of outside of snapshots.
+    pub entries: usize,
     /// How many snapshots it was sent to their end.
     pub snapshots: usize,
     /// When the last heartbeat came.
@@ -45,6 +47,7 @@ impl Follower {
             text: Vec::new(),
             last_id: None,
             known: BTreeSet::new(),
+            entries: 0,
             snapshots: 0,
             beat: None,
         }
@@ -114,6 +117,8 @@ impl Follower {
         for (list, id) in [("sessions", "sid"), ("users", "sub")] {
             let entries = event.data[list].as_array().into_iter().flatten();
             let ids = entries.map(|entry| entry[id].as_str().expect("an id").to_owned());
+            let ids: Vec<String> = ids.collect();
+            self.entries += ids.len() * usize::from(event.name == "revoked");
             self.known.extend(ids);
         }
         match event.name.as_str() {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use countersign_tests::feed::Follower;
 use countersign_tests::postgres::Cluster;
+use countersign_tests::redis::Redis;
 use countersign_tests::server::ROOT_SECRET;
 use countersign_tests::{Api, Backend, Database, Random, Server, Setup, Tokens};
 use reqwest::Method;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 const PASSWORD: &str = "correct horse battery";
@@ -273,3 +274,170 @@ async fn a_client_that_reads_nothing_holds_up_nobody() {
         );
     }
 }
+
+/// With Redis the feed comes from the same table: whatever becomes of Redis, a sign-out at one instance is told by the other, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_and_without_it_a_sign_out_is_told_once() {
+    let mut redis = Redis::start(&mut Random::from_environment(), &[]).await;
+    let a = Setup::new(Backend::Postgres)
+        .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+        .set("REDIS_URL", format!("redis://{}", redis.address()))
+        .start()
+        .await;
+    let b = a.sibling().await;
+    let key = a.feed_key("api");
+    let mut followers = [Follower::new(&key), Follower::new(&key)];
+    for (follower, server) in followers.iter_mut().zip([&a, &b]) {
+        follower.follow_soon(server).await;
+        follower.until_beat().await;
+    }
+    let api = a.api();
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    let mut ended = BTreeSet::new();
+    for stage in ["with Redis", "without", "with Redis again"] {
+        match stage {
+            "without" => redis.kill(),
+            "with Redis again" => redis.start_again().await,
+            _ => {}
+        }
+        for _ in 0..5 {
+            let (tokens, sid) = session(&api, "ada@example.com").await;
+            api.logout(&tokens.refresh).await.expect(204);
+            let began = Instant::now();
+            for follower in &mut followers {
+                follower.until_known(&sid).await;
+            }
+            let took = began.elapsed();
+            println!("{stage}: told after {took:?}");
+            assert!(took < Duration::from_secs(1), "{stage}: {took:?}");
+            ended.insert(sid);
+        }
+    }
+    // Of what the instances found out about each other meanwhile nothing is told twice.
+    for follower in &mut followers {
+        follower.until_beat().await;
+        follower.until_beat().await;
+        assert_eq!(follower.known, ended);
+        assert_eq!(follower.snapshots, 1, "the stream went on");
+        assert_eq!(follower.entries, ended.len(), "each was told once");
+    }
+}
+
+/// How many follow, by its own account.
+async fn subscribers(server: &Server) -> u64 {
+    let figures = server.operator().get("/metrics").await;
+    let name = "countersign_feed_subscribers ";
+    let line = figures
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix(name));
+    line.expect("the figure").parse().expect("a number")
+}
+
+/// A client that is there, acknowledges, and takes nothing: over HTTP/1.1, where what is sent to it would fit into the kernel's buffers for
+/// hours, and over HTTP/2, where it gives the stream no room and answers pings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_cut_off_in_a_minute_and_may_come_back() {
+    let server = Setup::new(Backend::Sqlite)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .start()
+        .await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2048).expect("a small buffer");
+    let address = server.address().parse().expect("an address");
+    let mut one = socket.connect(address).await.expect("connect");
+    let request = format!(
+        "GET /auth/revocations HTTP/1.1\r\nHost: countersign.test\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
+    one.write_all(request.as_bytes()).await.expect("send");
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge()
+        .http2_initial_stream_window_size(1024)
+        .build()
+        .expect("a client");
+    let url = format!("{}/auth/revocations", server.base());
+    let two = http.get(url).bearer_auth(&key).send().await;
+    let two = two.expect("an answer");
+    assert_eq!(two.version(), reqwest::Version::HTTP_2);
+
+    let began = Instant::now();
+    while subscribers(&server).await != 3 {
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "they do not follow"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+    // The buffers take a dozen heartbeats or two, and then they have 30 seconds.
+    while subscribers(&server).await != 1 {
+        follower.until_beat().await;
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(90), "they hold their places");
+    }
+    println!("cut off after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() > Duration::from_secs(25),
+        "a client may be slow"
+    );
+    drop((one, two));
+    let mut again = Follower::new(&key);
+    assert_eq!(again.follow(&server).await, 200);
+    again.until_beat().await;
+    assert_eq!(again.snapshots, 1);
+}
+
+/// What is resident of a process, in bytes.
+fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    1024 * kilobytes.expect("VmRSS").parse::<u64>().expect("a number")
+}
+
+/// 10,000 are to fit into 200 MB in a release build, which takes a third less. Here it is seen that nothing large is added: a buffer for each,
+/// say, or a task.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_followers_take_little_memory() {
+    const COUNT: u64 = 1000;
+    let limit = getrlimit(Resource::Nofile);
+    let needed = COUNT + 200;
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit {
+            current: Some(needed),
+            ..limit
+        };
+        // The server takes it over.
+        setrlimit(Resource::Nofile, raised).expect("`ulimit -n 1200` has to be allowed");
+    }
+    let server = Setup::new(Backend::Sqlite)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .start()
+        .await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    // Once for what is made for the first.
+    let mut streams = vec![deaf(&server, &key).await];
+    follower.until_beat().await;
+    let before = resident(&server);
+    for _ in 0..COUNT {
+        streams.push(deaf(&server, &key).await);
+    }
+    while subscribers(&server).await < COUNT + 2 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..3 {
+        follower.until_beat().await;
+    }
+    let each = resident(&server).saturating_sub(before) / COUNT;
+    println!("{each} bytes each");
+    assert!(each < MOST_EACH, "{each} bytes each");
+}
+
+/// Bytes for each follower in a debug build.
+const MOST_EACH: u64 = 20 * 1024;

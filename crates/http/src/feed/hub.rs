@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::frames::{self, ENTRIES};
 use super::resume::ResumePoint;
 use super::ring::Ring;
-use super::snapshot::{Snapshot, Snapshots, now};
+use super::snapshot::{Snapshots, now};
 
 /// Frames that wait for the slowest client. One that lags further behind begins anew.
 const WAITING: usize = 256;

@@ -96,7 +96,7 @@ pub async fn serve(
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &places, &limits) => accepted,
             () = &mut shutdown => break,
         };
         match accepted {
@@ -110,7 +110,7 @@ pub async fn serve(
     }
     // Those that the kernel has let in already would be cut off with the listener, and whatever they have sent.
     for _ in 0..MOST_LAST_COMERS {
-        let waiting = accept(&listener, &places);
+        let waiting = accept(&listener, &places, &limits);
         match tokio::time::timeout(Duration::from_millis(1), waiting).await {
             Ok(Ok(accepted)) => take(accepted),
             _ => break,
@@ -132,14 +132,36 @@ pub async fn serve(
 type Accepted = (TcpStream, SocketAddr, OwnedSemaphorePermit);
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> io::Result<Accepted> {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    limits: &Limits,
+) -> io::Result<Accepted> {
     let place = Arc::clone(places)
         .acquire_owned()
         .await
         .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
+    give_up_after(&stream, limits.stalled_write)?;
     Ok((stream, peer, place))
+}
+
+/// Has the kernel end a connection whose other end has not acknowledged for so long what was sent, or has no room for it: little fits into
+/// its buffers, and until they are full nobody here would notice.
+#[cfg(target_os = "linux")]
+fn give_up_after(stream: &TcpStream, time: Duration) -> io::Result<()> {
+    let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(
+        stream,
+        milliseconds,
+    )?)
+}
+
+/// Elsewhere a client is found out once the buffers are full.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 struct Protocols {
@@ -199,6 +221,7 @@ impl Connection {
             }
         });
         let io = TokioIo::new(stream);
+        let limit = self.limits.stalled_write;
         let ended = stalled(&mut stopped, &endless);
         // On the heap, and each for itself: there may be ten thousand that only wait, and what HTTP/2 needs is large.
         let result = match version {
@@ -208,6 +231,12 @@ impl Connection {
             }
             Version::Http2 => {
                 let served = protocols.http2.serve_connection(io, service);
+                let ended = async {
+                    tokio::select! {
+                        () = ended => {}
+                        () = untaken(&endless, limit) => {}
+                    }
+                };
                 Box::pin(until(watcher, served, ended)).await
             }
         };
@@ -235,6 +264,21 @@ async fn last_comers_have_come(stopped: &mut watch::Receiver<bool>) {
     // An error means that the server is gone.
     let _ = stopped.wait_for(|stopped| *stopped).await;
     tokio::time::sleep(LAST_COMERS).await;
+}
+
+/// Resolves once a client has not taken any of an answer without an end for so long. In HTTP/2 it may do so and be alive: it gives room to
+/// each answer by itself.
+async fn untaken(activity: &Activity, limit: Duration) {
+    let mut before = false;
+    loop {
+        tokio::time::sleep(limit / 6).await;
+        let untaken = activity.untaken() > limit;
+        // Twice: this process itself may have been stopped.
+        if untaken && before {
+            return;
+        }
+        before = untaken;
+    }
 }
 
 /// On shutdown, whoever follows an answer without an end gets no more of it. Resolves for a client that does not even take the end.

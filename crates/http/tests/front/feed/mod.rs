@@ -241,8 +241,9 @@ async fn an_instance_that_cannot_follow_the_database_sends_no_heartbeat() {
             (event.name.as_str(), &event.data["age_ms"]),
             ("heartbeat", &json!(0))
         );
-        assert!(follower.raw.contains("\n\n:\n\n"));
     }
+    assert!(follower.raw.contains("\n\n:\n\n"));
+    assert_eq!(blind.raw.matches("heartbeat").count(), 1);
 }
 
 #[tokio::test]
