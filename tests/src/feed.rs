@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reqwest::Response;
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::Server;
+use crate::{Api, Server};
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ pub struct Follower {
     pub entries: usize,
     /// How many snapshots it was sent to their end.
     pub snapshots: usize,
-    /// When the last heartbeat came.
-    pub beat: Option<Instant>,
+    /// How many heartbeats came.
+    pub beats: usize,
 }
 
 impl Follower {
@@ -49,18 +49,27 @@ impl Follower {
             known: BTreeSet::new(),
             entries: 0,
             snapshots: 0,
-            beat: None,
+            beats: 0,
         }
     }
 
     /// Leaves the instance that it follows, and follows this one. Answers the status.
     pub async fn follow(&mut self, server: &Server) -> u16 {
+        let request = self.http.get(format!("{}/auth/revocations", server.base()));
+        self.follow_by(request).await
+    }
+
+    /// The same of whatever answers this client.
+    pub async fn follow_through(&mut self, api: &Api) -> u16 {
+        let request = api.request(Method::GET, "/auth/revocations");
+        self.follow_by(request.timeout(Duration::from_secs(600)))
+            .await
+    }
+
+    async fn follow_by(&mut self, request: RequestBuilder) -> u16 {
         self.stream = None;
         self.text.clear();
-        let mut request = self
-            .http
-            .get(format!("{}/auth/revocations", server.base()))
-            .bearer_auth(&self.key);
+        let mut request = request.bearer_auth(&self.key);
         if let Some(id) = &self.last_id {
             request = request.header("last-event-id", id);
         }
@@ -123,7 +132,7 @@ impl Follower {
         }
         match event.name.as_str() {
             "snapshot" => self.snapshots += usize::from(event.data["complete"] == true),
-            "heartbeat" => self.beat = Some(Instant::now()),
+            "heartbeat" => self.beats += 1,
             _ => {}
         }
         if let Some(id) = field("id: ") {

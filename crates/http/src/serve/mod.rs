@@ -143,26 +143,22 @@ async fn accept(
         .map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    give_up_after(&stream, limits.stalled_write)?;
+    give_up_after(&stream, limits.stalled_write);
     Ok((stream, peer, place))
 }
 
 /// Has the kernel end a connection whose other end has not acknowledged for so long what was sent, or has no room for it: little fits into
 /// its buffers, and until they are full nobody here would notice.
 #[cfg(target_os = "linux")]
-fn give_up_after(stream: &TcpStream, time: Duration) -> io::Result<()> {
+fn give_up_after(stream: &TcpStream, time: Duration) {
     let milliseconds = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-    Ok(rustix::net::sockopt::set_tcp_user_timeout(
-        stream,
-        milliseconds,
-    )?)
+    // Where it cannot, clients are found out once the buffers are full.
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, milliseconds);
 }
 
-/// Elsewhere a client is found out once the buffers are full.
+/// Elsewhere clients are found out once the buffers are full.
 #[cfg(not(target_os = "linux"))]
-fn give_up_after(_: &TcpStream, _: Duration) -> io::Result<()> {
-    Ok(())
-}
+fn give_up_after(_: &TcpStream, _: Duration) {}
 
 struct Protocols {
     http1: http1::Builder,
