@@ -506,8 +506,8 @@ async fn memory_of_each(http2: bool) -> u64 {
     each
 }
 
-/// 10,000 are to fit into 200 MB in a release build, which takes a third less. Here it is seen that nothing large is added: a buffer for each,
-/// say, or a task.
+/// 10,000 are to fit into 200 MB; `bench/run --subscribers 10000` shows that of a release build, which takes a tenth less. Here it is seen
+/// that nothing large is added for each: a buffer, say, or a task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_followers_take_little_memory() {
     let each = memory_of_each(false).await;
@@ -517,5 +517,5 @@ async fn a_thousand_followers_take_little_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn over_http_2_they_take_less() {
     let each = memory_of_each(true).await;
-    assert!(each < 20 * 1024, "{each} bytes each");
+    assert!(each < 6 * 1024, "{each} bytes each");
 }

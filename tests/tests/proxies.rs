@@ -344,7 +344,8 @@ async fn the_feed_goes_through_as_it_comes(kind: Kind) {
 
     // Whichever it is that it follows.
     let [one, other] = &mut instances;
-    let followed = match one.log().contains("/auth/revocations") {
+    let answered = |line: &str| line.contains(r#"route="/auth/revocations" status=200"#);
+    let followed = match one.log().lines().any(answered) {
         true => one,
         false => other,
     };
