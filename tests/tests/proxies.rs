@@ -11,7 +11,7 @@ use countersign_tests::server::ROOT_SECRET;
 use countersign_tests::{Answer, Api, Backend, Random, Server, Setup, within_a_second};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 const PASSWORD: &str = "correct horse battery";
 
