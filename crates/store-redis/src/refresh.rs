@@ -91,9 +91,14 @@ impl Refresh<'_> {
                 }
             }
         }
-        // Redis comes and goes, or loses what is read into it; so what it lost before may not be written yet.
-        match self.core.all_is_written(self.presented.session).await? {
-            true => self.in_database("contended").await,
+        // Redis loses what is read into it, so what it lost before may not be written yet.
+        if self.core.all_is_written(self.presented.session).await? {
+            return self.in_database("contended").await;
+        }
+        // Or it comes and goes.
+        self.flush().await?;
+        match self.core.leave_redis().await? {
+            true => self.in_database("away").await,
             false => {
                 let text = "Redis comes and goes";
                 Err(StoreError::Unavailable(text.to_owned()))
