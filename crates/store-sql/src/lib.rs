@@ -23,6 +23,7 @@
 mod announcements;
 mod audit;
 mod authority;
+mod copy;
 mod cursor;
 mod driver;
 mod figures;

@@ -126,7 +126,7 @@ async fn ten_processes_migrate_at_once() {
             done.extend(task.await.unwrap());
         }
         done.sort_unstable();
-        assert_eq!(done, [1, 2, 3, 4, 5], "each migration ran once");
+        assert_eq!(done, [1, 2, 3, 4, 5, 7], "each migration ran once");
     }
 }
 
@@ -257,7 +257,7 @@ async fn memory_is_a_database_of_its_own() {
     let (first, second) = (first.unwrap(), second.unwrap());
     first.migrate().await.unwrap();
     assert_eq!(first.clone().schema().await.unwrap(), SchemaState::Current);
-    let behind = SchemaState::Behind { pending: 5 };
+    let behind = SchemaState::Behind { pending: 6 };
     assert_eq!(second.schema().await.unwrap(), behind);
 }
 
