@@ -32,6 +32,7 @@ mod keys;
 mod limits;
 mod locks;
 mod migrations;
+mod moves;
 mod records;
 mod refresh;
 mod schema;
@@ -45,6 +46,10 @@ mod users;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+pub use copy::{
+    Copied, CopyError, CopyPlan, Finish, Ids, PlannedTable, Reopened, Stage, StoreCopy, TableReport,
+};
+pub use moves::Standing;
 pub use schema::{PlannedMigration, SchemaError, SchemaState};
 pub use store::{ConnectError, Database, PoolState, Pools, SqlStore};
 

@@ -97,6 +97,12 @@ async fn every_table_and_column_of_postgres_is_declared() {
 fn rows_come_after_those_that_they_refer_to() {
     let place = |name| COPIED.iter().position(|table| table.name == name).unwrap();
     assert!(place("users") < place("sessions"));
+    let whole = COPIED.iter().position(|table| table.paging.is_none());
+    let mut after = COPIED.iter().skip(whole.unwrap());
+    assert!(
+        after.all(|table| table.paging.is_none()),
+        "what is gone through comes first"
+    );
 }
 
 /// The number of a column is its place in the values of an insert.
