@@ -21,9 +21,9 @@ impl Digest {
 /// How many rows there are, and the sum of their digests modulo 2^256. Two tables with the same sum have the same rows: an
 /// accident that hits both alike has a chance of 2^-256. It is no protection against somebody who may choose rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TableSum {
+pub(super) struct TableSum {
     /// The number of rows.
-    pub rows: u64,
+    pub(super) rows: u64,
     sum: Digest,
 }
 

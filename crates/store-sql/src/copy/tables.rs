@@ -16,6 +16,8 @@ pub(crate) enum Kind {
 /// A column.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
+    /// The statements have it already.
+    #[cfg(test)]
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
 }
@@ -96,7 +98,7 @@ macro_rules! listed_key {
 
 macro_rules! columns {
     ($($column:ident $kind:ident)+) => {
-        &[$(Column { name: stringify!($column), kind: Kind::$kind }),+]
+        &[$(Column { #[cfg(test)] name: stringify!($column), kind: Kind::$kind }),+]
     };
 }
 
