@@ -168,6 +168,7 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         return Ok(());
     }
     findings.add("schema", Verdict::Good, "current");
+    app::may_be_served(&store).await?;
     let flows = app::open(Role::Operator, settings, store).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);
