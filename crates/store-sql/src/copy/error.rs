@@ -11,6 +11,12 @@ pub enum CopyError {
     /// It must not be done so; the line says what to do.
     #[error("{0}")]
     Refused(String),
+    /// The target has acknowledged something that would be lost.
+    #[error(
+        "the target has been in use since: {0} events of its audit log, and what they tell of, would be lost; `--yes` does it \
+         all the same"
+    )]
+    InUse(u64),
     /// Another run of the command goes on with it.
     #[error("another `countersign store copy` has taken over: let that one finish")]
     Overtaken,

@@ -53,9 +53,7 @@ impl StoreCopy<'_> {
         let lost = door.events().await?.saturating_sub(known);
         let lost = u64::try_from(lost).unwrap_or_default();
         if lost > 0 && !lose {
-            return Err(CopyError::Refused(format!(
-                "the target has been in use since: {lost} events of its audit log, and what they tell of, would be lost; `--yes` does it all the same"
-            )));
+            return Err(CopyError::InUse(lost));
         }
         door.take().await?;
         // No schema has this number: what is there is copied again, by the next run.
