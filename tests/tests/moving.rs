@@ -210,7 +210,7 @@ async fn check_busy(server: &Server, all: Vec<Known>) {
             reused.insert(old.clone());
         }
     }
-    assert!(live > BUSY && ended > 0, "{live} live, {ended} ended");
+    assert!(live >= BUSY && ended > 0, "{live} live, {ended} ended");
     println!("{live} sessions live, {ended} ended, {unknown} unanswered sign-outs");
     for old in reused {
         let answer = api.refresh(&old).await;
@@ -327,11 +327,11 @@ fn check_report(report: &Value) {
 /// It answers nothing but what operators ask, and that says why.
 async fn check_source_is_closed(source: &mut Server) {
     let api = source.api();
-    countersign_tests::within_a_second("the move", async || api.get("/readyz").await.status == 503)
-        .await;
-    let ready = api.get("/readyz").await.expect_problem(503, "unavailable");
-    let detail = ready["detail"].as_str().expect("detail");
-    assert!(detail.contains("has moved to another database"), "{detail}");
+    countersign_tests::within_a_second("the move", async || {
+        let ready = api.get("/readyz").await;
+        ready.status == 503 && ready.text.contains("has moved to another database")
+    })
+    .await;
     api.get("/healthz").await.expect(200);
     for path in ["/auth/me", "/.well-known/jwks.json", "/nowhere"] {
         let answer = api.get(path).await;
