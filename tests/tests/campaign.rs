@@ -9,5 +9,11 @@ use countersign_tests::faults::{Campaign, Profile};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_postgres_and_redis() {
     let lasts = Duration::from_secs(120);
-    Campaign::random(Profile::PostgresRedis, Random::from_environment(), lasts).await;
+    Campaign::random(
+        Profile::PostgresRedis,
+        Random::from_environment(),
+        lasts,
+        &[],
+    )
+    .await;
 }

@@ -138,6 +138,37 @@ async fn use_them(servers: &[Server; 2], number: u8) {
     assert!(limits_are_shared(servers, number).await);
 }
 
+/// An instance acknowledges a refresh that the database does not take, and another finds nothing in Redis: what it asks there
+/// needs rights too.
+async fn fall_behind(servers: &[Server; 2], redis: &Redis) {
+    let [a, b] = [servers[0].api(), servers[1].api()];
+    let body = json!({"email": "behind@example.com", "password": PASSWORD});
+    servers[0]
+        .cli_with_input(
+            &["user", "create", "behind@example.com", "--password-stdin"],
+            PASSWORD,
+        )
+        .expect(0);
+    let request = a.request(reqwest::Method::POST, "/auth/login").json(&body);
+    let first = countersign_tests::Api::send(request).await.tokens();
+    let url = servers[0].database.url();
+    let pool = countersign_tests::database::connect(&url, 1).await;
+    let mut lock = pool.begin().await.expect("begin");
+    sqlx::query("LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .expect("lock");
+    let second = a.refresh(&first.refresh).await.tokens();
+    within_a_second("being behind", async || {
+        let behind = redis.must(&["KEYS", "cs:*:behind:*"]).await;
+        matches!(behind, Reply::Many(keys) if keys.len() == 8)
+    })
+    .await;
+    lock.rollback().await.expect("unlock");
+    redis.must(&["FLUSHALL"]).await;
+    b.refresh(&second.refresh).await.tokens();
+}
+
 /// Whether six guesses of one address, by both in turn, find the five places of one limit.
 async fn limits_are_shared(servers: &[Server; 2], number: u8) -> bool {
     let [a, b] = [servers[0].api(), servers[1].api()];
@@ -215,6 +246,7 @@ async fn one_server() {
     redis.start_again().await;
     trusted(&servers).await;
     use_them(&servers, 3).await;
+    fall_behind(&servers, &redis).await;
     trusted(&servers).await;
     assert_eq!(refused(&redis).await, Vec::<String>::new());
     // No right that nobody needs.

@@ -275,35 +275,40 @@ impl Core {
         }
     }
 
-    /// Writes what is held back, again and again, until the store is closed.
+    /// Writes what is held back, again and again, until the store is closed. Where that takes long, or fails, the others are told.
     pub(crate) async fn write_behind(self: Arc<Self>) {
-        let mut failing = false;
+        let (mut failing, mut told) = (false, false);
         while !self.closing.load(Ordering::Acquire) {
             let pause = tokio::time::sleep(self.settings.write_every);
             tokio::select! {
                 () = pause => {}
                 () = self.closed.notified() => {}
             }
-            let written = self.write_or_tell().await;
+            let written = self.write_or_tell(&mut told).await;
             if let Err(error) = &written
                 && !failing
             {
                 tracing::warn!(%error, "rotations are held back; the database does not take them");
             }
             failing = written.is_err();
+            if told && !failing {
+                told = !self.tell_of_having_written().await;
+            }
         }
     }
 
-    /// Writes what is held back. Where that takes long, or fails, the others are told.
-    async fn write_or_tell(&self) -> Result<(), StoreError> {
+    async fn write_or_tell(&self, told: &mut bool) -> Result<(), StoreError> {
         let mut writing = pin!(self.pending.flush(&*self.beneath));
         let written = loop {
             tokio::select! {
                 written = &mut writing => break written,
-                () = tokio::time::sleep(self.settings.others_write_within) => self.tell_of_being_behind().await,
+                () = tokio::time::sleep(self.settings.others_write_within / 2) => {}
             }
+            *told = true;
+            self.tell_of_being_behind().await;
         };
         if written.is_err() {
+            *told = true;
             self.tell_of_being_behind().await;
         }
         written

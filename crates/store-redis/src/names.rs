@@ -49,9 +49,9 @@ impl Names {
         format!("cs:{}:newest", self.tag)
     }
 
-    /// There while some instance cannot write what it acknowledged.
-    pub(crate) fn behind(&self) -> String {
-        format!("cs:{}:behind", self.tag)
+    /// One of the hashes of the instances that cannot write what they acknowledged.
+    pub(crate) fn behind(&self, number: u8) -> String {
+        format!("cs:{}:behind:{number}", self.tag)
     }
 
     /// Written to find out whether writing works.

@@ -68,11 +68,19 @@ impl Refresh<'_> {
                 Some(Answer::Repeated(entry)) => {
                     return Ok(self.granted(room, entry, false, false));
                 }
-                Some(Answer::LooksReused(entry)) => return self.looks_reused(&entry.state).await,
+                Some(Answer::LooksReused(entry)) => {
+                    if self.is_reuse_certain(&entry.state).await? {
+                        return self.in_database("reuse").await;
+                    }
+                }
                 Some(Answer::LooksExpired) => return self.in_database("expired").await,
                 Some(Answer::Gone) => return self.in_database("ended").await,
                 Some(Answer::Miss { token, kept }) => {
                     drop(room);
+                    // Somebody may hold back a rotation that was acknowledged before Redis lost it.
+                    if !kept && !self.core.all_is_written(self.presented.session).await? {
+                        continue;
+                    }
                     match self.read(kept).await? {
                         Some(entry) => filling = Some((token, entry)),
                         None => return self.in_database("ended").await,
@@ -83,7 +91,14 @@ impl Refresh<'_> {
                 }
             }
         }
-        self.in_database("contended").await
+        // Redis comes and goes, or loses what is read into it; so what it lost before may not be written yet.
+        match self.core.all_is_written(self.presented.session).await? {
+            true => self.in_database("contended").await,
+            false => {
+                let text = "Redis comes and goes";
+                Err(StoreError::Unavailable(text.to_owned()))
+            }
+        }
     }
 
     /// Calls the script, with room for what it may acknowledge. `None`: Redis did not answer. The answer is `None`
@@ -146,11 +161,6 @@ impl Refresh<'_> {
         self.core
             .figures
             .to_database(if kept { "stale" } else { "missing" });
-        if !kept {
-            // Somebody may hold back a rotation that was acknowledged before Redis lost it.
-            self.flush().await?;
-            tokio::time::sleep(self.core.settings.others_write_within).await;
-        }
         let read = self
             .core
             .beneath
@@ -163,25 +173,20 @@ impl Refresh<'_> {
 
     /// Redis says that an old token is used again. But a rotation whose answer got lost on the way to the
     /// client, in an outage, was never acknowledged, and its retry is no theft: only what the database knows was acknowledged.
-    async fn looks_reused(&self, state: &SessionState) -> Result<RefreshOutcome, StoreError> {
-        if state.generation.saturating_sub(self.presented.generation) > 1 {
-            // The one in between was presented by somebody, so it had arrived.
-            let rotation = Rotation {
-                session: self.presented.session,
-                generation: state.generation,
-                rotated_at: state.rotated_at,
-                idle_expires_at: state.idle_expires_at,
-            };
-            self.core.beneath.note_rotations(&[rotation]).await?;
-        } else {
-            self.flush().await?;
-            tokio::time::sleep(self.core.settings.others_write_within).await;
-            if self.core.is_somebody_behind().await {
-                let text = "an instance cannot write what it acknowledged, which may be the rotation that matters here";
-                return Err(StoreError::Unavailable(text.to_owned()));
-            }
+    /// `false`: Redis went away, and is to be asked again.
+    async fn is_reuse_certain(&self, state: &SessionState) -> Result<bool, StoreError> {
+        if state.generation.saturating_sub(self.presented.generation) <= 1 {
+            return self.core.all_is_written(self.presented.session).await;
         }
-        self.in_database("reuse").await
+        // The one in between was presented by somebody, so it had arrived.
+        let rotation = Rotation {
+            session: self.presented.session,
+            generation: state.generation,
+            rotated_at: state.rotated_at,
+            idle_expires_at: state.idle_expires_at,
+        };
+        self.core.beneath.note_rotations(&[rotation]).await?;
+        Ok(true)
     }
 
     /// Redis cannot be asked. The database may, once nobody asks Redis and all have written what they held back. `None`:

@@ -706,7 +706,8 @@ async fn refused() {
 async fn user_with_few_rights() {
     let server = Server::start(&[]).await;
     let rights = "acl setuser app on >secret ~cs:* -@all +hello +client|setname \
-        +ping +evalsha +script|load +script|exists +get +set +del +xadd +xread +pexpire";
+        +ping +evalsha +script|load +script|exists +get +set +del +exists +hset +hdel \
+        +xadd +xread +pexpire";
     let rights: Vec<_> = rights.split_whitespace().collect();
     assert!(server.cli(&rights).contains("OK"));
     let url = format!("redis://app:secret@127.0.0.1:{}", server.port);

@@ -19,6 +19,7 @@ use countersign_store_redis::RedisStore;
 use countersign_store_sql::SqlStore;
 use jiff::SignedDuration;
 use server::Server;
+use sqlx::Connection as _;
 use support::{Fresh, instance, settings};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -176,6 +177,63 @@ async fn an_instance_without_the_database_keeps_used_tokens_used() {
     // The client goes on, there and here.
     kit::refreshed(&without, session, 1, at(610)).await;
     kit::refreshed(&with, session, 2, at(620)).await;
+}
+
+/// And Redis, which is full, throws out the session, and most of the marks: what the database holds is old.
+#[tokio::test]
+async fn a_session_that_redis_lost_waits_for_those_who_are_behind() {
+    let server = Server::start(&[]).await;
+    let (with, fresh) = one(&server).await;
+    let (without, way) = one_more(&server, &fresh).await;
+    let (_, session) = sign_in(&with).await;
+    way.close().await;
+    kit::refreshed(&without, session, 0, at(60)).await;
+    kit::refreshed(&without, session, 1, at(61)).await;
+    sleep(Duration::from_millis(600)).await;
+    let lost = server.cli(&["--scan", "--pattern", "cs:*"]);
+    let lost = lost.lines().filter(|key| !key.ends_with(":behind:5"));
+    let lost: Vec<_> = std::iter::once("del").chain(lost).collect();
+    assert!(lost.len() > 8, "{lost:?}");
+    server.cli(&lost);
+    for generation in [0, 1, 2] {
+        let outcome = refresh(&with, session, generation, 62).await;
+        assert!(
+            matches!(outcome, Err(StoreError::Unavailable(_))),
+            "{generation}: {outcome:?}"
+        );
+    }
+    let beneath = fresh.connect().await;
+    let kept = beneath.session_with_user(session).await.unwrap().unwrap();
+    assert_eq!(kept.0.state.generation, 0, "nothing was consumed");
+}
+
+/// It is over when the last of them has written; one that died in the meantime is waited for ten seconds at most.
+#[tokio::test]
+async fn whoever_has_written_is_waited_for_no_more() {
+    let server = Server::start(&[]).await;
+    let fresh = support::postgres().await;
+    let store = instance(&fresh, settings(&server.url())).await;
+    becomes(&store, true).await;
+    let (_, session) = sign_in(&store).await;
+    let mut locked = sqlx::PgConnection::connect(&fresh.url()).await.unwrap();
+    for lock in ["BEGIN", "LOCK TABLE sessions IN ACCESS EXCLUSIVE MODE"] {
+        sqlx::query(lock).execute(&mut locked).await.unwrap();
+    }
+    kit::refreshed(&store, session, 0, at(60)).await;
+    let marks = || server.cli(&["--scan", "--pattern", "cs:*:behind:*"]);
+    let reach = async |number: usize| {
+        let began = Instant::now();
+        while marks().lines().count() != number {
+            assert!(began.elapsed() < Duration::from_secs(8), "{}", marks());
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    reach(8).await;
+    let lasts = server.cli(&["pttl", marks().lines().next().unwrap()]);
+    let lasts: i64 = lasts.trim().parse().unwrap();
+    assert!((5_000..=10_000).contains(&lasts), "{lasts}");
+    sqlx::query("ROLLBACK").execute(&mut locked).await.unwrap();
+    reach(0).await;
 }
 
 #[tokio::test]

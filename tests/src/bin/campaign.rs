@@ -18,6 +18,9 @@ struct Arguments {
     /// Instead, once each fault whose name has this text; the empty text means all.
     #[arg(long)]
     each: Option<String>,
+    /// Random faults, but only those whose name has one of these texts.
+    #[arg(long, conflicts_with = "each")]
+    only: Vec<String>,
     /// Instead, measures how long other instances go on accepting a session that was signed out, under load: as it is,
     /// and, on Redis, without Redis.
     #[arg(long)]
@@ -44,7 +47,7 @@ async fn main() {
         Some(text) => Campaign::each(arguments.profile, random, &[&text]).await,
         None => {
             let lasts = Duration::from_secs(60 * arguments.minutes);
-            Campaign::random(arguments.profile, random, lasts).await;
+            Campaign::random(arguments.profile, random, lasts, &arguments.only).await;
         }
     }
 }

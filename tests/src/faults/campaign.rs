@@ -79,12 +79,15 @@ impl Campaign {
         campaign.end().await;
     }
 
-    /// Random faults, one or two at a time, until `lasts` has passed. The choice depends on nothing but `random`.
-    pub async fn random(profile: Profile, mut random: Random, lasts: Duration) {
+    /// Random faults, one or two at a time, until `lasts` has passed: of all, or of those whose name has one of these texts. The
+    /// choice depends on nothing but `random`.
+    pub async fn random(profile: Profile, mut random: Random, lasts: Duration, only: &[String]) {
         let mut choice = random.fork();
         let mut campaign = Campaign::start(profile, &mut random).await;
         let (began, instances) = (Instant::now(), profile.instances() as u64);
-        let all = Fault::all(profile);
+        let mut all = Fault::all(profile);
+        all.retain(|fault| only.is_empty() || only.iter().any(|text| fault.name().contains(text)));
+        assert!(!all.is_empty(), "no fault has a name with {only:?}");
         while began.elapsed() < lasts && campaign.table.broken() == 0 {
             let [first, second] = [(); 2].map(|()| {
                 let fault = all[choice.below(all.len() as u64) as usize];
