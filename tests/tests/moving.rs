@@ -239,7 +239,11 @@ async fn many_rows(server: &Server, users: u32) {
 
 async fn move_under_load(kills: u32, redis: Option<&Redis>) {
     let mut random = Random::from_environment();
-    let mut source = setup(Backend::Sqlite).start().await;
+    let mut source = setup(Backend::Sqlite);
+    if let Some(redis) = redis {
+        source = source.set("REDIS_URL", format!("redis://{}", redis.address()));
+    }
+    let mut source = source.start().await;
     let before = before(&source).await;
     many_rows(&source, if kills > 0 { 30_000 } else { 5000 }).await;
     let (stop, done) = (
@@ -351,7 +355,7 @@ async fn nobody_is_signed_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_is_signed_out_with_redis_at_the_new_place() {
+async fn nobody_is_signed_out_with_the_same_redis_at_both_places() {
     let redis = Redis::start(&mut Random::from_environment(), &[]).await;
     move_under_load(0, Some(&redis)).await;
 }
