@@ -18,6 +18,9 @@ use crate::server::Server;
 /// How many sign-outs are told to all.
 const ROUNDS: usize = 50;
 
+/// Open files beside those of the followers.
+const SPARE: u64 = 200;
+
 /// How long nothing but heartbeats is sent.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -25,13 +28,29 @@ const IDLE: Duration = Duration::from_secs(10);
 #[derive(Default)]
 struct Seen {
     beats: AtomicU64,
+    /// Everything, with what HTTP/1.1 puts around it.
+    bytes: AtomicU64,
     /// When each was told of the sign-out at hand.
     told: Mutex<Vec<Instant>>,
 }
 
+impl Seen {
+    /// Heartbeats and bytes so far.
+    fn now(&self) -> (u64, u64) {
+        let [beats, bytes] = [&self.beats, &self.bytes].map(|sum| sum.load(Ordering::Relaxed));
+        (beats, bytes)
+    }
+
+    /// Bytes for each heartbeat since then.
+    fn since(&self, (beats, bytes): (u64, u64)) -> f64 {
+        let now = self.now();
+        (now.1 - bytes) as f64 / (now.0 - beats) as f64
+    }
+}
+
 /// Prints it for `count` followers of this server, which is not running yet.
 pub(crate) async fn run(server: &mut Server, count: usize) -> Result<()> {
-    raise_descriptors(count as u64 + 200)?;
+    raise_descriptors(count as u64 + SPARE)?;
     server.set(
         "COUNTERSIGN_MAX_CONNECTIONS",
         (2 * count + 1000).to_string(),
@@ -62,16 +81,24 @@ pub(crate) async fn run(server: &mut Server, count: usize) -> Result<()> {
         (after.resident - before.resident) * 1024.0 / count as f64
     );
 
-    let (cpu, beats) = (server.process().cpu()?, seen.beats.load(Ordering::Relaxed));
+    let (cpu, (beats, bytes)) = (server.process().cpu()?, seen.now());
     sleep(IDLE).await;
+    let each = seen.since((beats, bytes));
     let cpu = (server.process().cpu()? - cpu).as_secs_f64() * 1e3 / IDLE.as_secs_f64();
     let beats = (seen.beats.load(Ordering::Relaxed) - beats) as f64 / IDLE.as_secs_f64();
     println!(
-        "heartbeats: {beats:.0} a second, {cpu:.0} ms of CPU a second, {:.1} µs each",
+        "heartbeats: {beats:.0} a second, {cpu:.0} ms of CPU a second, {:.1} µs and {each:.0} bytes each",
         cpu * 1e3 / beats
     );
 
+    let (beats, bytes) = seen.now();
     tell(server, &seen, count).await?;
+    let (later, end) = seen.now();
+    let entries = (end - bytes) as f64 - (later - beats) as f64 * each;
+    println!(
+        "{:.0} bytes for each sign-out and follower",
+        entries / (ROUNDS * count) as f64
+    );
     let end = server.process().memory()?;
     println!("resident {:.1} MiB at the end", end.resident);
     let began = Instant::now();
@@ -154,6 +181,7 @@ async fn read(mut stream: TcpStream, seen: Arc<Seen>) {
     let mut bytes = vec![0; 1024];
     while let Ok(length @ 1..) = stream.read(&mut bytes).await {
         let text = &bytes[..length];
+        seen.bytes.fetch_add(length as u64, Ordering::Relaxed);
         let has = |name: &[u8]| {
             text.windows(name.len())
                 .filter(|window| *window == name)
@@ -172,10 +200,18 @@ async fn read(mut stream: TcpStream, seen: Arc<Seen>) {
     }
 }
 
+/// One for each follower, here and in the server, which takes the limit over.
 fn raise_descriptors(needed: u64) -> Result<()> {
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
+    }
+    if let Some(most) = limit.maximum {
+        ensure!(
+            most >= needed,
+            "so many followers need {needed} open files, and {most} are allowed: as root `ulimit -Hn {needed}` before this, or `--subscribers {}`",
+            most.saturating_sub(SPARE)
+        );
     }
     let raised = Rlimit {
         current: Some(needed),

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use reqwest::Response;
+use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::Server;
+use crate::{Api, Server};
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -27,10 +27,12 @@ pub struct Follower {
     pub last_id: Option<String>,
     /// The ids of sessions and users that are revoked.
     pub known: BTreeSet<String>,
+    /// How many entries it was told of outside of snapshots.
+    pub entries: usize,
     /// How many snapshots it was sent to their end.
     pub snapshots: usize,
-    /// When the last heartbeat came.
-    pub beat: Option<Instant>,
+    /// How many heartbeats came.
+    pub beats: usize,
 }
 
 impl Follower {
@@ -45,19 +47,29 @@ impl Follower {
             text: Vec::new(),
             last_id: None,
             known: BTreeSet::new(),
+            entries: 0,
             snapshots: 0,
-            beat: None,
+            beats: 0,
         }
     }
 
     /// Leaves the instance that it follows, and follows this one. Answers the status.
     pub async fn follow(&mut self, server: &Server) -> u16 {
+        let request = self.http.get(format!("{}/auth/revocations", server.base()));
+        self.follow_by(request).await
+    }
+
+    /// The same of whatever answers this client.
+    pub async fn follow_through(&mut self, api: &Api) -> u16 {
+        let request = api.request(Method::GET, "/auth/revocations");
+        self.follow_by(request.timeout(Duration::from_secs(600)))
+            .await
+    }
+
+    async fn follow_by(&mut self, request: RequestBuilder) -> u16 {
         self.stream = None;
         self.text.clear();
-        let mut request = self
-            .http
-            .get(format!("{}/auth/revocations", server.base()))
-            .bearer_auth(&self.key);
+        let mut request = request.bearer_auth(&self.key);
         if let Some(id) = &self.last_id {
             request = request.header("last-event-id", id);
         }
@@ -114,11 +126,13 @@ impl Follower {
         for (list, id) in [("sessions", "sid"), ("users", "sub")] {
             let entries = event.data[list].as_array().into_iter().flatten();
             let ids = entries.map(|entry| entry[id].as_str().expect("an id").to_owned());
+            let ids: Vec<String> = ids.collect();
+            self.entries += ids.len() * usize::from(event.name == "revoked");
             self.known.extend(ids);
         }
         match event.name.as_str() {
             "snapshot" => self.snapshots += usize::from(event.data["complete"] == true),
-            "heartbeat" => self.beat = Some(Instant::now()),
+            "heartbeat" => self.beats += 1,
             _ => {}
         }
         if let Some(id) = field("id: ") {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use countersign_tests::feed::Follower;
 use countersign_tests::postgres::Cluster;
+use countersign_tests::redis::Redis;
 use countersign_tests::server::ROOT_SECRET;
-use countersign_tests::{Api, Backend, Database, Random, Server, Setup, Tokens};
+use countersign_tests::{Api, Backend, Database, Random, Server, Setup, Tokens, within_a_second};
 use reqwest::Method;
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep};
 
 const PASSWORD: &str = "correct horse battery";
@@ -272,4 +273,249 @@ async fn a_client_that_reads_nothing_holds_up_nobody() {
             began.elapsed()
         );
     }
+}
+
+/// With Redis the feed comes from the same table: whatever becomes of Redis, a sign-out at one instance is told by the other, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_redis_and_without_it_a_sign_out_is_told_once() {
+    let mut redis = Redis::start(&mut Random::from_environment(), &[]).await;
+    let a = Setup::new(Backend::Postgres)
+        .set("COUNTERSIGN_SECRET", ROOT_SECRET)
+        .set("REDIS_URL", format!("redis://{}", redis.address()))
+        .start()
+        .await;
+    let b = a.sibling().await;
+    let key = a.feed_key("api");
+    let mut followers = [Follower::new(&key), Follower::new(&key)];
+    for (follower, server) in followers.iter_mut().zip([&a, &b]) {
+        follower.follow_soon(server).await;
+        follower.until_beat().await;
+    }
+    let api = a.api();
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    let mut ended = BTreeSet::new();
+    for stage in ["with Redis", "without", "with Redis again"] {
+        match stage {
+            "without" => redis.kill(),
+            "with Redis again" => redis.start_again().await,
+            _ => {}
+        }
+        for _ in 0..5 {
+            let (tokens, sid) = session(&api, "ada@example.com").await;
+            api.logout(&tokens.refresh).await.expect(204);
+            let began = Instant::now();
+            for follower in &mut followers {
+                follower.until_known(&sid).await;
+            }
+            let took = began.elapsed();
+            println!("{stage}: told after {took:?}");
+            assert!(took < Duration::from_secs(1), "{stage}: {took:?}");
+            ended.insert(sid);
+        }
+    }
+    // Of what the instances found out about each other meanwhile nothing is told twice.
+    for follower in &mut followers {
+        follower.until_beat().await;
+        follower.until_beat().await;
+        assert_eq!(follower.known, ended);
+        assert_eq!(follower.snapshots, 1, "the stream went on");
+        assert_eq!(follower.entries, ended.len(), "each was told once");
+    }
+}
+
+/// Who asks for the head, or may not follow at all, takes no place, and nothing that is sent in a wrong place counts as a key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_streams_take_places() {
+    let server = Setup::new(Backend::Sqlite)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .set("COUNTERSIGN_FEED_SUBSCRIBERS", "1")
+        .start()
+        .await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    follower.until_beat().await;
+    drop(follower);
+    let nobody_follows = || within_a_second("it leaves", async || subscribers(&server).await == 0);
+    nobody_follows().await;
+    for api in [server.api(), Api::h2c(server.base())] {
+        for _ in 0..5 {
+            let request = api.request(Method::HEAD, "/auth/revocations");
+            let answer = Api::send(request.bearer_auth(&key)).await;
+            assert_eq!(answer.status, 200);
+            assert_eq!(answer.header("content-type"), "text/event-stream");
+            nobody_follows().await;
+        }
+        for path in [
+            format!("/auth/revocations?access_token={key}"),
+            format!("/auth/revocations?key={key}"),
+        ] {
+            api.get(&path)
+                .await
+                .expect_problem(401, "missing_service_key");
+        }
+        let request = api.request(Method::POST, "/auth/revocations");
+        let answer = Api::send(request.bearer_auth(&key)).await;
+        answer.expect_problem(405, "method_not_allowed");
+    }
+    // Nor do thousands with a wrong key keep anybody out.
+    let api = server.api();
+    let wrong = format!("cs_sk_{}", "A".repeat(43));
+    for _ in 0..2000 {
+        let request = api.request(Method::GET, "/auth/revocations");
+        let answer = Api::send(request.bearer_auth(&wrong)).await;
+        assert_eq!(answer.status, 401);
+    }
+    let mut follower = Follower::new(&key);
+    // As an old client and a proxy that compresses would ask.
+    let request = api.request(Method::GET, "/auth/revocations");
+    let request = request.header("accept-encoding", "gzip, br, zstd");
+    let answer = request.bearer_auth(&key).send().await.expect("an answer");
+    assert!(answer.headers().get("content-encoding").is_none());
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    drop(answer);
+    nobody_follows().await;
+    assert_eq!(follower.follow(&server).await, 200);
+    follower.until_beat().await;
+    for secret in [&key, &wrong] {
+        assert!(!server.log().contains(secret.as_str()));
+    }
+}
+
+/// How many follow, by its own account.
+async fn subscribers(server: &Server) -> u64 {
+    let figures = server.operator().get("/metrics").await;
+    let name = "countersign_feed_subscribers ";
+    let line = figures
+        .text
+        .lines()
+        .find_map(|line| line.strip_prefix(name));
+    line.expect("the figure").parse().expect("a number")
+}
+
+/// A client that is there, acknowledges, and takes nothing: over HTTP/1.1, where what is sent to it would fit into the kernel's buffers for
+/// hours, and over HTTP/2, where it gives the stream no room and answers pings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_takes_nothing_is_cut_off_in_a_minute_and_may_come_back() {
+    let server = Setup::new(Backend::Sqlite)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .start()
+        .await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2048).expect("a small buffer");
+    let address = server.address().parse().expect("an address");
+    let mut one = socket.connect(address).await.expect("connect");
+    let request = format!(
+        "GET /auth/revocations HTTP/1.1\r\nHost: countersign.test\r\nAuthorization: Bearer {key}\r\n\r\n"
+    );
+    one.write_all(request.as_bytes()).await.expect("send");
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .http2_prior_knowledge()
+        .http2_initial_stream_window_size(1024)
+        .build()
+        .expect("a client");
+    let url = format!("{}/auth/revocations", server.base());
+    let two = http.get(url).bearer_auth(&key).send().await;
+    let two = two.expect("an answer");
+    assert_eq!(two.version(), reqwest::Version::HTTP_2);
+
+    let began = Instant::now();
+    while subscribers(&server).await != 3 {
+        assert!(
+            began.elapsed() < Duration::from_secs(2),
+            "they do not follow"
+        );
+        sleep(Duration::from_millis(50)).await;
+    }
+    // The buffers take a dozen heartbeats or two, and then they have 30 seconds.
+    while subscribers(&server).await != 1 {
+        follower.until_beat().await;
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(90), "they hold their places");
+    }
+    println!("cut off after {:?}", began.elapsed());
+    assert!(
+        began.elapsed() > Duration::from_secs(25),
+        "a client may be slow"
+    );
+    drop((one, two));
+    let mut again = Follower::new(&key);
+    assert_eq!(again.follow(&server).await, 200);
+    again.until_beat().await;
+    assert_eq!(again.snapshots, 1);
+}
+
+/// What is resident of a process, in bytes.
+fn resident(server: &Server) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next());
+    1024 * kilobytes.expect("VmRSS").parse::<u64>().expect("a number")
+}
+
+/// A thousand that follow, and what each takes of the server's memory, in bytes. Over HTTP/2 a hundred share a connection.
+async fn memory_of_each(http2: bool) -> u64 {
+    const COUNT: u64 = 1000;
+    let limit = getrlimit(Resource::Nofile);
+    let needed = COUNT + 200;
+    if limit.current.is_some_and(|current| current < needed) {
+        let raised = Rlimit {
+            current: Some(needed),
+            ..limit
+        };
+        // The server takes it over.
+        setrlimit(Resource::Nofile, raised).expect("`ulimit -n 1200` has to be allowed");
+    }
+    let server = Setup::new(Backend::Sqlite)
+        .set("COUNTERSIGN_OPS_ADDR", "127.0.0.1:0")
+        .start()
+        .await;
+    let key = server.feed_key("api");
+    let mut follower = Follower::new(&key);
+    follower.follow_soon(&server).await;
+    // Once for what is made for the first.
+    let (mut streams, mut answers) = (vec![deaf(&server, &key).await], Vec::new());
+    follower.until_beat().await;
+    let before = resident(&server);
+    let mut http = Api::h2c(server.base());
+    for number in 0..COUNT {
+        if !http2 {
+            streams.push(deaf(&server, &key).await);
+            continue;
+        }
+        if number % 100 == 0 {
+            http = Api::h2c(server.base());
+        }
+        let request = http.request(Method::GET, "/auth/revocations");
+        let request = request.timeout(Duration::from_secs(600)).bearer_auth(&key);
+        answers.push(request.send().await.expect("an answer"));
+    }
+    while subscribers(&server).await < COUNT + 2 {
+        sleep(Duration::from_millis(50)).await;
+    }
+    for _ in 0..3 {
+        follower.until_beat().await;
+    }
+    let each = resident(&server).saturating_sub(before) / COUNT;
+    println!("{each} bytes each");
+    each
+}
+
+/// 10,000 are to fit into 200 MB; `bench/run --subscribers 10000` shows that of a release build, which takes a tenth less. Here it is seen
+/// that nothing large is added for each: a buffer, say, or a task.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_followers_take_little_memory() {
+    let each = memory_of_each(false).await;
+    assert!(each < 17 * 1024, "{each} bytes each");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_2_they_take_less() {
+    let each = memory_of_each(true).await;
+    assert!(each < 6 * 1024, "{each} bytes each");
 }

@@ -13,6 +13,8 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::time::sleep;
 
+/// What takes longer than a second counts as late.
+const LONG: Duration = Duration::from_millis(1500);
 const PASSWORD: &str = "correct horse battery";
 
 /// Two instances, and the wire between the first one and PostgreSQL.
@@ -40,8 +42,14 @@ async fn two() -> (Server, Server, Proxy) {
     (first, second, wire)
 }
 
-/// Sends a refresh to `first` and gives up; then refreshes twice on `second`; then lets `first` go on.
-async fn given_up(first: &Server, second: &Server, stop: impl Fn(), go_on: impl Fn()) {
+/// Sends a refresh to `first` and gives up after `patience`; then refreshes twice on `second`; then lets `first` go on.
+async fn given_up(
+    first: &Server,
+    second: &Server,
+    patience: Duration,
+    stop: impl Fn(),
+    go_on: impl Fn(),
+) {
     let session = second.api().new_session("ada@example.com", PASSWORD).await;
     // So that the connection is open.
     let api = first.api();
@@ -50,7 +58,7 @@ async fn given_up(first: &Server, second: &Server, stop: impl Fn(), go_on: impl 
     let request = api
         .request(Method::POST, "/auth/refresh")
         .json(&json!({"refresh_token": session.refresh}))
-        .timeout(Duration::from_millis(1500));
+        .timeout(patience);
     Api::try_send(request)
         .await
         .expect_err("no answer while it stands still");
@@ -74,6 +82,21 @@ async fn whose_instance_waited_for_the_database() {
     given_up(
         &first,
         &second,
+        LONG,
+        || wire.set(Wire::Silent),
+        || wire.set(Wire::Sound),
+    )
+    .await;
+}
+
+/// It is over long before a second has passed: what tells is that nobody waits for the answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whose_client_is_impatient() {
+    let (first, second, wire) = two().await;
+    given_up(
+        &first,
+        &second,
+        Duration::from_millis(300),
         || wire.set(Wire::Silent),
         || wire.set(Wire::Sound),
     )
@@ -84,5 +107,5 @@ async fn whose_instance_waited_for_the_database() {
 async fn whose_instance_was_frozen() {
     let (first, second, _wire) = two().await;
     let stop = || first.signal(Signal::STOP);
-    given_up(&first, &second, stop, || first.signal(Signal::CONT)).await;
+    given_up(&first, &second, LONG, stop, || first.signal(Signal::CONT)).await;
 }

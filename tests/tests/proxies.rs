@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use countersign_tests::feed::Follower;
 use countersign_tests::proxies::{Kind, Proxy, free_port};
 use countersign_tests::server::ROOT_SECRET;
 use countersign_tests::{Answer, Api, Backend, Random, Server, Setup, within_a_second};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -41,7 +41,7 @@ behind_each_proxy!(
     limits_count_the_address_of_the_client,
     a_rolling_restart_fails_nobody,
     a_killed_instance_costs_no_refresh,
-    events_are_passed_on_as_they_come,
+    the_feed_goes_through_as_it_comes,
     refusals_of_the_proxy_are_problems,
 );
 
@@ -302,56 +302,61 @@ async fn a_killed_instance_costs_no_refresh(kind: Kind) {
     assert!(refreshed > 100, "{refreshed}");
 }
 
-/// A stand-in for an instance: an answer of events that come one after the other, each when the one before was heard.
-async fn events_are_passed_on_as_they_come(kind: Kind) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = listener.local_addr().unwrap().to_string();
-    let (hear, mut heard) = tokio::sync::mpsc::channel::<()>(1);
-    let serving = tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut head = vec![0; 4096];
-            let length = stream.read(&mut head).await.unwrap();
-            let head = String::from_utf8_lossy(&head[..length]).into_owned();
-            if !head.starts_with("GET /auth/revocations ") {
-                let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-                // A health check may be gone already.
-                let _ = stream.write_all(answer.as_bytes()).await;
-                continue;
+/// The feed: each event at once, longer than any time limit of the proxy, and on from the last `id` with whichever instance is there.
+async fn the_feed_goes_through_as_it_comes(kind: Kind) {
+    let mut instances = two().await;
+    let key = instances[0].feed_key("api");
+    let proxy = in_front_of(kind, &instances).await;
+    let api = proxy.client(address(5));
+    let mut follower = Follower::new(&key);
+    within_a_second("the key", async || {
+        follower.follow_through(&api).await == 200
+    })
+    .await;
+    follower.until_beat().await;
+    api.register("ada@example.com", PASSWORD).await.expect(201);
+    let mut last = Instant::now();
+    // HAProxy gives up a silent client after 60 seconds, and both a silent instance after 30.
+    let end = last + Duration::from_secs(65);
+    let mut told = 0;
+    while last < end {
+        follower.until_beat().await;
+        let gap = last.elapsed();
+        // Held back, several would come at once.
+        assert!(gap < Duration::from_millis(2_500), "{gap:?}");
+        last = Instant::now();
+        if told < 5 {
+            let tokens = api.login("ada@example.com", PASSWORD).await.tokens();
+            api.logout(&tokens.refresh).await.expect(204);
+            let began = Instant::now();
+            told += 1;
+            while follower.known.len() < told {
+                follower.next(Duration::from_secs(5)).await.unwrap();
             }
-            assert!(
-                head.to_lowercase().contains("\r\nlast-event-id: 7\r\n"),
-                "{head}"
-            );
-            let start = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
-            stream.write_all(start.as_bytes()).await.unwrap();
-            for number in 0..5 {
-                let event = format!("data: {number}\n\n");
-                let chunk = format!("{:x}\r\n{event}\r\n", event.len());
-                stream.write_all(chunk.as_bytes()).await.unwrap();
-                heard.recv().await.unwrap();
-            }
-            stream.write_all(b"0\r\n\r\n").await.unwrap();
+            let took = began.elapsed();
+            assert!(took < Duration::from_secs(1), "{took:?}");
+            last = Instant::now();
         }
-    });
-    let proxy = Proxy::start(kind, [&upstream, &upstream], &[]).await;
-    let request = proxy
-        .client(address(5))
-        .request(Method::GET, "/auth/revocations");
-    let request = request.header("Last-Event-ID", "7");
-    let mut answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    for number in 0..5 {
-        let began = Instant::now();
-        let event = timeout(Duration::from_secs(5), answer.chunk()).await;
-        let event = event.expect("it is held back").unwrap().unwrap();
-        assert_eq!(event, format!("data: {number}\n\n").as_bytes());
-        assert!(began.elapsed() < Duration::from_secs(5));
-        hear.send(()).await.unwrap();
     }
-    // HTTP/2 may end with an empty frame.
-    assert!(answer.chunk().await.unwrap().unwrap_or_default().is_empty());
-    serving.abort();
+    assert_eq!(follower.snapshots, 1);
+    let beats = follower.beats;
+    assert!((60..80).contains(&beats), "{beats} heartbeats");
+
+    // Whichever it is that it follows.
+    let [one, other] = &mut instances;
+    let answered = |line: &str| line.contains(r#"route="/auth/revocations" status=200"#);
+    let followed = match one.log().lines().any(answered) {
+        true => one,
+        false => other,
+    };
+    followed.kill();
+    follower.until_end(Duration::from_secs(5)).await;
+    within_a_second("the other instance", async || {
+        follower.follow_through(&api).await == 200
+    })
+    .await;
+    follower.until_beat().await;
+    assert_eq!(follower.snapshots, 1, "it went on from its last id");
 }
 
 /// An nginx that keeps whatever it may, under a key that tells neither users nor methods apart.

@@ -115,7 +115,7 @@ impl Flows {
                 Err(LogoutError::RefreshToken(refused))
             }
             // Reuse is found, announced and recorded in one place.
-            Decision::Reuse => match self.try_refresh(token, caller).await {
+            Decision::Reuse => match self.try_refresh(token, caller, None).await {
                 Err(RefreshError::Fault(fault)) => Err(fault.into()),
                 Err(refused) => Err(LogoutError::RefreshToken(refused)),
                 // It was found to be reused a moment ago, and generations only grow.

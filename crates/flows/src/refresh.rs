@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use countersign_domain::UserId;
 use countersign_domain::audit::{By, Kind};
@@ -59,7 +59,10 @@ impl Flows {
     ) -> Result<Tokens, RefreshError> {
         let flows = Arc::clone(self);
         let (token, caller) = (token.to_owned(), caller.clone());
-        let done = tokio::spawn(async move { flows.try_refresh(&token, &caller).await });
+        let here = Arc::new(());
+        let asker = Arc::downgrade(&here);
+        let work = async move { flows.try_refresh(&token, &caller, Some(asker)).await };
+        let done = tokio::spawn(work);
         done.await.unwrap_or_else(|error| {
             let ended = StoreError::Unavailable(format!("a task ended early: {error}"));
             Err(Fault::from(ended).into())
@@ -70,6 +73,7 @@ impl Flows {
         &self,
         token: &str,
         caller: &Caller,
+        asker: Option<Weak<()>>,
     ) -> Result<Tokens, RefreshError> {
         let presented = self
             .refresh_key
@@ -79,6 +83,7 @@ impl Flows {
         let mut act = self.act(Kind::ReuseDetected, By::Anybody, Actor::Trusted, caller);
         let session = presented.session;
         act.draft.session = Some(session);
+        act.asker = asker;
         let mint = self.mint(act.now)?;
         let policy = &self.policy.rotation;
         let outcome = self.store.refresh(presented, policy, &act).await;

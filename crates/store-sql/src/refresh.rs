@@ -17,8 +17,8 @@ use crate::{records, statements};
 /// few in a row would take a client that refreshes its newest token in parallel without pause.
 const TRIES: u32 = 16;
 
-/// Whoever asked may have given up by then, and have been served by another instance since. That an
-/// old token is behind is no longer a sign of theft after that.
+/// Whoever asked may have given up by then, which a proxy need not tell us, and have been served by another instance since. That
+/// an old token is behind is no longer a sign of theft after that.
 const LATE: Duration = Duration::from_secs(1);
 
 pub(crate) async fn refresh(
@@ -41,7 +41,7 @@ pub(crate) async fn refresh(
                 }
             }
             Decision::Repeat { .. } => return Ok(refreshed(&session, &user, false, false)),
-            Decision::Reuse if held + began.elapsed() > LATE => {
+            Decision::Reuse if act.is_abandoned() || held + began.elapsed() > LATE => {
                 let text = "too late to tell a retry from a stolen token";
                 return Err(StoreError::Unavailable(text.to_owned()));
             }

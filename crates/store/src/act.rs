@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use countersign_domain::audit::{Draft, Ink, Row, Salt};
 use countersign_domain::{EventId, SessionId, UserId};
@@ -22,9 +22,17 @@ pub struct Act {
     pub draft: Draft,
     /// What the event is written with.
     pub ink: Arc<Ink>,
+    /// Dangles when whoever asked has gone away. `None`: it is done in any case.
+    pub asker: Option<Weak<()>>,
 }
 
 impl Act {
+    /// Whether nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        let asker = self.asker.as_ref();
+        asker.is_some_and(|asker| asker.strong_count() == 0)
+    }
+
     /// The event's id.
     pub fn event(&self) -> EventId {
         self.draft.id

@@ -40,8 +40,8 @@ pub trait Authority {
     /// has ended stays as it is, and none is made. Several transactions; doing it again is safe, and so is leaving off after an error.
     async fn note_rotations(&self, rotations: &[Rotation]) -> Result<(), StoreError>;
 
-    /// [`Sessions::refresh`](crate::Sessions::refresh) for a request that has been held up for so long already: what came late
-    /// ends no session.
+    /// [`Sessions::refresh`](crate::Sessions::refresh) for a request that has been held up for so long already: what came late,
+    /// or is abandoned, ends no session.
     async fn refresh_held(
         &self,
         presented: Presented,

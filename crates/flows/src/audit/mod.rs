@@ -32,6 +32,7 @@ impl Flows {
             tokens_until: self.tokens_until(now),
             draft: self.draft(kind, by, caller, now),
             ink: Arc::clone(&self.ink),
+            asker: None,
         }
     }
 

@@ -153,6 +153,7 @@ impl Log {
                 ..draft(n)
             },
             ink: Arc::clone(&self.ink),
+            asker: None,
         }
     }
 
@@ -252,6 +253,7 @@ async fn user(store: &SqlStore, ink: &Arc<Ink>, n: u8) -> UserId {
             ..draft(u64::from(n))
         },
         ink: Arc::clone(ink),
+        asker: None,
     };
     store.create_user(&new, &act).await.unwrap();
     id

@@ -14,10 +14,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::frames::{self, ENTRIES};
 use super::resume::ResumePoint;
 use super::ring::Ring;
-use super::snapshot::{Snapshot, Snapshots, now};
+use super::snapshot::{Snapshots, now};
 
 /// Frames that wait for the slowest client. One that lags further behind begins anew.
 const WAITING: usize = 256;
+
+/// The most frames that one client is given at once of those that are kept: ten thousand may come back at the same time, and each frame in a
+/// list of each takes its room.
+const AT_ONCE: usize = 32;
 
 /// A burst is told in few events: after each, so long is waited for more.
 const GATHER: Duration = Duration::from_millis(10);
@@ -59,11 +63,17 @@ pub(super) struct Figures {
     kept: Gauge,
 }
 
-/// Where a client begins, and what it is told from then on.
-pub(super) struct Joined {
-    /// What has come before.
-    pub(super) before: Vec<Bytes>,
-    pub(super) receiver: Receiver<Bytes>,
+/// What a client is sent, and where it goes on.
+pub(super) struct Caught {
+    pub(super) frames: Vec<Bytes>,
+    pub(super) next: Next,
+}
+
+pub(super) enum Next {
+    /// There is more that is kept, from this place on.
+    Kept(u64),
+    /// It has got everything, and hears what is new.
+    Live(Receiver<Bytes>),
 }
 
 impl Hub {
@@ -174,23 +184,27 @@ impl Hub {
             .set(i64::try_from(state.ring.bytes()).unwrap_or(i64::MAX));
     }
 
-    /// Lets a client in that was there lately. `None`: what it lacks is not known.
-    pub(super) fn resume(&self, point: &ResumePoint) -> Option<Joined> {
-        let state = self.state();
-        let now = now(&self.flows);
+    /// The place from which on a client lacks frames that was there lately. `None`: what it lacks is not known.
+    pub(super) fn resume(&self, point: &ResumePoint) -> Option<u64> {
+        if point.installation != self.flows.installation() {
+            return None;
+        }
         let age = self
             .flows
             .now()
             .as_millisecond()
             .saturating_sub(point.as_of);
-        let known = point.installation == self.flows.installation();
-        let place = state.ring.place_of(point, age, now).filter(|_| known)?;
-        state.join(place, now)
+        self.state().ring.place_of(point, age, now(&self.flows))
     }
 
-    /// Lets a client in that has all of a snapshot. `None`: it has become too old.
-    pub(super) fn join(&self, snapshot: &Snapshot) -> Option<Joined> {
-        self.state().join(snapshot.place, now(&self.flows))
+    /// Some frames for a client that has got all before this place. `None`: they are not kept any more, or there will be none.
+    pub(super) fn catch_up(&self, place: u64) -> Option<Caught> {
+        self.state().catch_up(place, now(&self.flows))
+    }
+
+    /// Whether everything from this place on is kept.
+    pub(super) fn reaches(&self, place: u64) -> bool {
+        self.state().ring.reaches(place)
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -215,17 +229,19 @@ impl State {
         }
     }
 
-    /// What is in the ring from a place on, and everything after.
-    fn join(&self, place: u64, now: i64) -> Option<Joined> {
-        let receiver = self.sender.as_ref()?.subscribe();
-        let mut before = self.ring.since(place)?;
-        // All that it speaks of is in what the client has got by now.
+    fn catch_up(&self, place: u64, now: i64) -> Option<Caught> {
+        let sender = self.sender.as_ref()?;
+        let (mut frames, place) = self.ring.since(place, AT_ONCE)?;
+        if place < self.ring.end() {
+            let next = Next::Kept(place);
+            return Some(Caught { frames, next });
+        }
+        // All that it speaks of is in what the client has got by then.
         let beat = self.beat.as_ref();
-        before.extend(
-            beat.filter(|(_, at)| now - at < BLIND)
-                .map(|(beat, _)| beat.clone()),
-        );
-        Some(Joined { before, receiver })
+        let beat = beat.filter(|(_, at)| now - at < BLIND);
+        frames.extend(beat.map(|(beat, _)| beat.clone()));
+        let next = Next::Live(sender.subscribe());
+        Some(Caught { frames, next })
     }
 }
 

@@ -116,11 +116,18 @@ impl Ring {
         self.first + self.frames.len() as u64
     }
 
-    /// The frames from a place on; `None` where some of them are gone.
-    pub(super) fn since(&self, place: u64) -> Option<Vec<Bytes>> {
+    /// Whether all frames from a place on are kept.
+    pub(super) fn reaches(&self, place: u64) -> bool {
+        place >= self.first
+    }
+
+    /// So many frames from a place on, and the place behind them; `None` where some are gone.
+    pub(super) fn since(&self, place: u64, most: usize) -> Option<(Vec<Bytes>, u64)> {
         let skipped = usize::try_from(place.checked_sub(self.first)?).ok()?;
-        let frames = self.frames.iter().skip(skipped);
-        Some(frames.map(|kept| kept.frame.clone()).collect())
+        let frames = self.frames.iter().skip(skipped).take(most);
+        let frames: Vec<_> = frames.map(|kept| kept.frame.clone()).collect();
+        let end = place + frames.len() as u64;
+        Some((frames, end))
     }
 
     /// The place from which on a client lacks frames that says it has got to `point`, `age` milliseconds ago by the clock. What it may
@@ -173,6 +180,10 @@ mod tests {
         ring.followed(&progress, began);
     }
 
+    fn since(ring: &Ring, place: u64, most: usize) -> Vec<Bytes> {
+        ring.since(place, most).unwrap().0
+    }
+
     fn point(seq: i64) -> ResumePoint {
         ResumePoint {
             installation: 1,
@@ -197,9 +208,12 @@ mod tests {
         assert_eq!(ring.place_of(&point(9), 10_000, now), Some(3));
         // The overlap: the last came within 60 s before.
         assert_eq!(ring.place_of(&point(9), 50_000, now), Some(2));
-        assert_eq!(ring.since(2).unwrap(), ["100000"]);
-        assert_eq!(ring.since(3).unwrap(), [""; 0]);
-        assert_eq!(ring.since(4).map(|frames| frames.len()), Some(0));
+        assert_eq!(since(&ring, 2, 9), ["100000"]);
+        assert_eq!(since(&ring, 3, 9), [""; 0]);
+        assert_eq!(since(&ring, 4, 9), [""; 0]);
+        // In parts, each of which says where the next begins.
+        assert_eq!(ring.since(0, 2).unwrap().1, 2);
+        assert_eq!(since(&ring, 0, 2), ["1000", "2000"]);
     }
 
     #[test]
@@ -230,8 +244,9 @@ mod tests {
         push(&mut ring, Some(5), 1_000);
         push(&mut ring, Some(6), 400_000);
         followed(&mut ring, 602_000, 6);
-        assert_eq!(ring.since(0), None);
-        assert_eq!(ring.since(1).unwrap(), ["400000"]);
+        assert_eq!(ring.since(0, 9), None);
+        assert!(!ring.reaches(0) && ring.reaches(1));
+        assert_eq!(since(&ring, 1, 9), ["400000"]);
         assert_eq!(ring.bytes(), 6);
         assert_eq!(ring.place_of(&point(4), 1_000, 602_000), None);
         assert_eq!(ring.place_of(&point(5), 1_000, 602_000), Some(1));

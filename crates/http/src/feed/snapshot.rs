@@ -1,6 +1,7 @@
 //! The whole set, written down at most once a second for all who ask for it.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use countersign_flows::Flows;
@@ -8,8 +9,14 @@ use tokio::sync::Mutex;
 
 use super::frames;
 
-/// For how long it is given out, in milliseconds. What has come since is sent behind it.
+/// For how long one is given out, in milliseconds. What has come since is sent behind it.
 const LASTS: i64 = 1000;
+
+/// The most that are kept: each may be large, and a slow client takes its time.
+const KEPT: usize = 3;
+
+/// While so many are being sent, the last of them is given out for so long, in milliseconds.
+const LASTS_IN_A_CROWD: i64 = 60_000;
 
 pub(super) struct Snapshot {
     pub(super) frames: Vec<Bytes>,
@@ -18,22 +25,32 @@ pub(super) struct Snapshot {
     at: i64,
 }
 
+/// The last ones. Clients hold none of them, or as many would be kept as there are slow clients: one whose snapshot is gone before
+/// it had all of it begins anew.
 #[derive(Default)]
-pub(super) struct Snapshots(Mutex<Option<Arc<Snapshot>>>);
+pub(super) struct Snapshots(Mutex<VecDeque<Arc<Snapshot>>>);
 
 impl Snapshots {
-    /// One that is fresh enough. Ten thousand clients that come at once wait for the one.
+    /// One that is fresh enough, and after which nothing is lacking that the ring `reaches` back to. Ten thousand clients that come at
+    /// once wait for the one.
     pub(super) async fn get(
         &self,
         flows: &Arc<Flows>,
         place: impl FnOnce() -> u64,
-    ) -> Option<Arc<Snapshot>> {
-        let mut last = self.0.lock().await;
+        reaches: impl Fn(u64) -> bool,
+    ) -> Option<Weak<Snapshot>> {
+        let mut kept = self.0.lock().await;
         let at = now(flows);
-        if let Some(snapshot) = &*last
-            && at - snapshot.at < LASTS
+        let_go(&mut kept, at);
+        let lasts = match kept.len() < KEPT {
+            true => LASTS,
+            false => LASTS_IN_A_CROWD,
+        };
+        if let Some(snapshot) = kept.back()
+            && at - snapshot.at < lasts
+            && reaches(snapshot.place)
         {
-            return Some(Arc::clone(snapshot));
+            return Some(Arc::downgrade(snapshot));
         }
         // In this order: what is in the ring before the place is in the set as well.
         let place = place();
@@ -42,25 +59,25 @@ impl Snapshots {
         let built = tokio::task::spawn_blocking(move || frames::snapshot(&owned.revoked()));
         // `None`: the runtime is ending. Whoever has no snapshot must not hear a heartbeat.
         let frames = built.await.ok()?;
+        if kept.len() >= KEPT {
+            kept.pop_front();
+        }
         let snapshot = Arc::new(Snapshot { frames, place, at });
-        *last = Some(Arc::clone(&snapshot));
-        Some(snapshot)
+        let given = Arc::downgrade(&snapshot);
+        kept.push_back(snapshot);
+        Some(given)
     }
 
-    /// Lets go of this one, which cannot be joined to what is new.
-    pub(super) async fn discard(&self, snapshot: &Arc<Snapshot>) {
-        self.0
-            .lock()
-            .await
-            .take_if(|last| Arc::ptr_eq(last, snapshot));
-    }
-
-    /// Lets go of one that is not fresh any more: it may be large.
+    /// Lets go of those that nobody needs any more.
     pub(super) fn tidy(&self, now: i64) {
-        if let Ok(mut last) = self.0.try_lock() {
-            last.take_if(|snapshot| now - snapshot.at >= LASTS);
+        if let Ok(mut kept) = self.0.try_lock() {
+            let_go(&mut kept, now);
         }
     }
+}
+
+fn let_go(kept: &mut VecDeque<Arc<Snapshot>>, now: i64) {
+    kept.retain(|snapshot| now - snapshot.at < LASTS || Arc::weak_count(snapshot) > 0);
 }
 
 /// Milliseconds since the start of the process.

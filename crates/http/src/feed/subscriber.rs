@@ -1,8 +1,8 @@
 //! One client of the feed: a body without an end.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::vec;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -13,23 +13,29 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::frames;
-use super::hub::{Hub, Joined};
+use super::hub::{Hub, Next};
 use super::resume::ResumePoint;
 use super::snapshot::Snapshot;
 
-/// How often a snapshot may have become too old before it can be joined to what is new.
-const TRIES: usize = 3;
-
+/// There may be ten thousand: what one holds is a frame or a few, and a place.
 struct Subscriber {
     hub: Arc<Hub>,
     service: Service,
-    /// What every stream begins with, until it is sent.
-    beginning: Option<Bytes>,
-    /// What is sent next; the parts of a snapshot are shared.
-    snapshot: Option<(Arc<Snapshot>, usize)>,
-    before: VecDeque<Bytes>,
-    receiver: Option<Receiver<Bytes>>,
+    /// What is sent first.
+    before: vec::IntoIter<Bytes>,
+    stage: Stage,
     _place: OwnedSemaphorePermit,
+}
+
+enum Stage {
+    /// It is sent everything, and has got so many parts.
+    Snapshot(Weak<Snapshot>, usize),
+    /// It is sent what is kept, from this place on.
+    Behind(u64),
+    /// It hears what is new.
+    Live(Receiver<Bytes>),
+    /// There is nothing that it could be sent.
+    Over,
 }
 
 /// The events for a client that has its place, from `point` on or from the beginning.
@@ -42,17 +48,15 @@ pub(crate) async fn stream(
     hub.figures.subscribers.inc();
     let mut subscriber = Subscriber {
         service,
-        beginning: Some(frames::beginning()),
-        snapshot: None,
-        before: VecDeque::new(),
-        receiver: None,
+        before: vec![frames::beginning()].into_iter(),
+        stage: Stage::Over,
         _place: place,
         hub,
     };
     match point.and_then(|point| subscriber.hub.resume(&point)) {
-        Some(joined) => {
+        Some(place) => {
             subscriber.hub.figures.resumed.inc();
-            subscriber.take(joined);
+            subscriber.stage = Stage::Behind(place);
         }
         None => subscriber.begin().await,
     }
@@ -69,56 +73,61 @@ impl Subscriber {
 
     async fn frame(&mut self) -> Option<Bytes> {
         loop {
-            if let Some(frame) = self.waiting() {
+            if let Some(frame) = self.before.next() {
                 return Some(frame);
             }
-            match self.receiver.as_mut()?.recv().await {
-                Ok(frame) => return Some(frame),
-                Err(RecvError::Closed) if self.hub.is_closed() => return None,
-                // What it has missed is gone.
-                Err(RecvError::Lagged(_) | RecvError::Closed) => {
-                    self.hub.figures.lagged.inc();
-                    self.begin().await;
-                }
-            }
-        }
-    }
-
-    /// What is to be sent before anything new: the snapshot, and then what has come since it was made.
-    fn waiting(&mut self) -> Option<Bytes> {
-        if let Some(beginning) = self.beginning.take() {
-            return Some(beginning);
-        }
-        if let Some((snapshot, sent)) = &mut self.snapshot {
-            if let Some(frame) = snapshot.frames.get(*sent) {
-                *sent += 1;
-                return Some(frame.clone());
-            }
-            self.snapshot = None;
-        }
-        self.before.pop_front()
-    }
-
-    /// Begins with everything. Where that cannot be, there is nothing to receive, and the stream ends.
-    async fn begin(&mut self) {
-        self.receiver = None;
-        for _ in 0..TRIES {
-            let end = || self.hub.end();
-            let Some(snapshot) = self.hub.snapshots.get(&self.hub.flows, end).await else {
-                return;
+            let lost = match &mut self.stage {
+                Stage::Snapshot(snapshot, sent) => match snapshot.upgrade() {
+                    Some(snapshot) => {
+                        if let Some(frame) = snapshot.frames.get(*sent) {
+                            *sent += 1;
+                            return Some(frame.clone());
+                        }
+                        self.stage = Stage::Behind(snapshot.place);
+                        false
+                    }
+                    None => true,
+                },
+                Stage::Behind(place) => match self.hub.catch_up(*place) {
+                    Some(caught) => {
+                        self.before = caught.frames.into_iter();
+                        self.stage = match caught.next {
+                            Next::Kept(place) => Stage::Behind(place),
+                            Next::Live(receiver) => Stage::Live(receiver),
+                        };
+                        false
+                    }
+                    None => true,
+                },
+                Stage::Live(receiver) => match receiver.recv().await {
+                    Ok(frame) => return Some(frame),
+                    Err(RecvError::Lagged(_) | RecvError::Closed) => true,
+                },
+                Stage::Over => return None,
             };
-            if let Some(joined) = self.hub.join(&snapshot) {
-                self.hub.figures.snapshots.inc();
-                self.snapshot = Some((snapshot, 0));
-                return self.take(joined);
+            if lost {
+                if self.hub.is_closed() {
+                    return None;
+                }
+                // What it has missed is gone.
+                self.hub.figures.lagged.inc();
+                // On the heap: it is rare, and its state would be a part of each of the many that wait.
+                Box::pin(self.begin()).await;
             }
-            self.hub.snapshots.discard(&snapshot).await;
         }
     }
 
-    fn take(&mut self, joined: Joined) {
-        self.before = joined.before.into();
-        self.receiver = Some(joined.receiver);
+    /// Begins with everything. Where that cannot be, the stream ends.
+    async fn begin(&mut self) {
+        self.stage = Stage::Over;
+        let Hub {
+            snapshots, flows, ..
+        } = &*self.hub;
+        let (end, reaches) = (|| self.hub.end(), |place| self.hub.reaches(place));
+        if let Some(snapshot) = snapshots.get(flows, end, reaches).await {
+            self.hub.figures.snapshots.inc();
+            self.stage = Stage::Snapshot(snapshot, 0);
+        }
     }
 }
 

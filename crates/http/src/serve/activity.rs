@@ -1,22 +1,39 @@
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http::Response;
 use http_body::{Frame, SizeHint};
+use tokio::time::Instant;
 
 /// What a connection is doing, shared between the stream that enforces the time limits and the
 /// service that answers requests.
-#[derive(Default)]
 pub(super) struct Activity {
+    opened: Instant,
     answering: AtomicUsize,
     /// Requests whose head has arrived.
     begun: AtomicU64,
-    /// Answers without an end, and nothing else.
-    endless: AtomicUsize,
+    /// The answers without an end, and when more of each was last asked for.
+    endless: Mutex<Vec<Arc<Asked>>>,
+}
+
+/// Milliseconds since the connection was opened.
+#[derive(Default)]
+struct Asked(AtomicU64);
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            opened: Instant::now(),
+            answering: AtomicUsize::default(),
+            begun: AtomicU64::default(),
+            endless: Mutex::default(),
+        }
+    }
 }
 
 impl Activity {
@@ -26,7 +43,7 @@ impl Activity {
         self.answering.fetch_add(1, Ordering::Relaxed);
         Busy {
             activity: Arc::clone(self),
-            endless: false,
+            endless: None,
         }
     }
 
@@ -36,8 +53,35 @@ impl Activity {
 
     /// Whether all that is being answered has no end by itself.
     pub(super) fn is_endless(&self) -> bool {
-        let endless = self.endless.load(Ordering::Relaxed);
+        let endless = self.endless().len();
         endless > 0 && endless == self.answering.load(Ordering::Relaxed)
+    }
+
+    /// For how long more of an answer without an end has not been asked for, because the client has not taken what there is. Of several,
+    /// the longest.
+    pub(super) fn untaken(&self) -> Duration {
+        let asked = self
+            .endless()
+            .iter()
+            .map(|asked| asked.0.load(Ordering::Relaxed))
+            .min();
+        let since = |asked| {
+            self.opened
+                .elapsed()
+                .saturating_sub(Duration::from_millis(asked))
+        };
+        asked.map(since).unwrap_or_default()
+    }
+
+    fn ask(&self, asked: &Asked) {
+        let now = self.opened.elapsed().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        asked.0.store(now, Ordering::Relaxed);
+    }
+
+    // No operation leaves it half-changed.
+    fn endless(&self) -> MutexGuard<'_, Vec<Arc<Asked>>> {
+        self.endless.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn begun(&self) -> u64 {
@@ -51,22 +95,26 @@ pub(crate) struct Endless;
 
 pub(super) struct Busy {
     activity: Arc<Activity>,
-    endless: bool,
+    /// Of an answer without an end.
+    endless: Option<Arc<Asked>>,
 }
 
 impl Busy {
     /// The answer is being given until its body has gone out.
     pub(super) fn until_sent(mut self, answer: Response<Body>) -> Response<BusyBody> {
-        self.endless = answer.extensions().get::<Endless>().is_some();
-        let endless = usize::from(self.endless);
-        self.activity.endless.fetch_add(endless, Ordering::Relaxed);
-        answer.map(|body| BusyBody { body, _busy: self })
+        if answer.extensions().get::<Endless>().is_some() {
+            let asked = Arc::new(Asked::default());
+            self.activity.ask(&asked);
+            self.activity.endless().push(Arc::clone(&asked));
+            self.endless = Some(asked);
+        }
+        answer.map(|body| BusyBody { body, busy: self })
     }
 }
 
 pub(super) struct BusyBody {
     body: Body,
-    _busy: Busy,
+    busy: Busy,
 }
 
 impl http_body::Body for BusyBody {
@@ -77,6 +125,9 @@ impl http_body::Body for BusyBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if let Some(asked) = &self.busy.endless {
+            self.busy.activity.ask(asked);
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -91,8 +142,10 @@ impl http_body::Body for BusyBody {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        let endless = usize::from(self.endless);
-        self.activity.endless.fetch_sub(endless, Ordering::Relaxed);
+        if let Some(ours) = &self.endless {
+            let mut endless = self.activity.endless();
+            endless.retain(|asked| !Arc::ptr_eq(asked, ours));
+        }
         self.activity.answering.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -17,17 +17,49 @@ pub(super) struct TimedStream {
     stream: TcpStream,
     limits: Limits,
     activity: Arc<Activity>,
-    version: Version,
+    version: Option<Version>,
+    start: Start,
     state: State,
     reading: Timer,
     writing: Timer,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    Unknown,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
     Http1,
     Http2,
+}
+
+/// What every connection of HTTP/2 begins with (RFC 9113, section 3.4), and no other does.
+const PREFACE: [u8; 24] = *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The first bytes, which are read to tell the version.
+#[derive(Default)]
+struct Start {
+    bytes: [u8; PREFACE.len()],
+    arrived: usize,
+    /// How many of them have been given out.
+    given: usize,
+}
+
+impl Start {
+    /// `None`: that cannot be told yet.
+    fn version(&self) -> Option<Version> {
+        let (arrived, _) = self.bytes.split_at(self.arrived);
+        match PREFACE.starts_with(arrived) {
+            false => Some(Version::Http1),
+            true if self.arrived == PREFACE.len() => Some(Version::Http2),
+            true => None,
+        }
+    }
+
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let end = self.arrived.min(self.given + buf.remaining());
+        if let Some(bytes) = self.bytes.get(self.given..end) {
+            buf.put_slice(bytes);
+            self.given = end;
+        }
+    }
 }
 
 /// What the client owes. The number tells how many heads had arrived when it began to owe it.
@@ -47,23 +79,56 @@ impl TimedStream {
             stream,
             limits,
             activity,
-            version: Version::Unknown,
+            version: None,
+            start: Start::default(),
             state: State::Busy,
             reading: Timer::default(),
             writing: Timer::default(),
         }
     }
 
-    fn arrived(&mut self, bytes: &[u8]) {
-        if self.version == Version::Unknown && !bytes.is_empty() {
-            self.version = match bytes.starts_with(b"PRI") {
-                true => Version::Http2,
-                false => Version::Http1,
-            };
+    /// Reads no more than it takes to tell what the client speaks. What was read comes again, and together with what is there
+    /// by then: whoever reads a head in two parts makes room for two.
+    pub(super) async fn version(&mut self) -> io::Result<Version> {
+        std::future::poll_fn(|cx| self.poll_version(cx)).await
+    }
+
+    fn poll_version(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Version>> {
+        loop {
+            if let Some(version) = self.start.version() {
+                self.version = Some(version);
+                // The preface is no head of a request.
+                if version == Version::Http2 {
+                    self.state = State::Busy;
+                    self.settle(false);
+                }
+                return Poll::Ready(Ok(version));
+            }
+            let (_, rest) = self.start.bytes.split_at_mut(self.start.arrived);
+            let mut buf = ReadBuf::new(rest);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut buf);
+            let length = buf.filled().len();
+            match read {
+                // It has said all that it will say: what is wrong with that is found where heads are read.
+                Poll::Ready(Ok(())) if length == 0 => return Poll::Ready(Ok(Version::Http1)),
+                Poll::Ready(Ok(())) => {
+                    self.start.arrived += length;
+                    self.settle(true);
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    self.settle(false);
+                    ready!(self.reading.poll(cx));
+                    return Poll::Ready(Err(too_slow("the client sends nothing")));
+                }
+            }
         }
+    }
+
+    fn arrived(&mut self, bytes: &[u8]) {
         // In HTTP/2, frames between requests are acknowledgements and pings, not the beginning of
         // a request, so there only the idle limit holds.
-        self.settle(!bytes.is_empty() && self.version == Version::Http1);
+        self.settle(!bytes.is_empty() && self.version != Some(Version::Http2));
     }
 
     fn settle(&mut self, head_begins: bool) {
@@ -116,7 +181,10 @@ impl AsyncRead for TimedStream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
+        self.start.give(buf);
+        let again = buf.filled().len() > before;
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Pending if again => Poll::Ready(Ok(())),
             Poll::Ready(result) => {
                 self.arrived(&buf.filled()[before..]);
                 Poll::Ready(result)

@@ -68,6 +68,7 @@ pub fn act(actor: Actor, now: Timestamp, tokens_until: Timestamp) -> Act {
         tokens_until,
         draft,
         ink: ink(),
+        asker: None,
     }
 }
 

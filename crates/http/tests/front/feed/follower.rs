@@ -85,6 +85,15 @@ impl Follower {
         }
     }
 
+    /// Takes what is sent at once, without a look at it.
+    pub(super) async fn some_bytes(&mut self) {
+        let frame = self.body.frame().await.expect("the stream goes on");
+        let frame = frame.unwrap();
+        let text = std::str::from_utf8(frame.data_ref().unwrap()).unwrap();
+        self.text.push_str(text);
+        self.raw.push_str(text);
+    }
+
     fn read(&mut self, text: &str) -> Option<Event> {
         let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         let event = Event {

@@ -198,7 +198,16 @@ async fn whoever_comes_with_an_id_that_says_nothing_gets_everything() {
     let parts: Vec<&str> = id.split('.').collect();
     let elsewhere = format!("1.00000000.{}.{}", parts[2], parts[3]);
     let ahead = format!("1.{}.{}.99999999999999", parts[1], parts[2]);
-    for id in ["", "17", "nonsense", &elsewhere, &ahead, &"9".repeat(4000)] {
+    let [least, greatest] = [i64::MIN, i64::MAX];
+    let [before, after, negative] = [
+        format!("1.{}.{}.{least}", parts[1], parts[2]),
+        format!("1.{}.{greatest}.{greatest}", parts[1]),
+        format!("1.{}.{least}.{}", parts[1], parts[3]),
+    ];
+    let long = "9".repeat(4000);
+    for id in [
+        "", "17", "nonsense", "1...", &elsewhere, &ahead, &before, &after, &negative, &long,
+    ] {
         let mut follower = Follower::new(&app, &key, Some(id)).await;
         follower.catch_up(&app).await;
         assert_eq!(follower.snapshots, 1, "{id}");
@@ -241,8 +250,9 @@ async fn an_instance_that_cannot_follow_the_database_sends_no_heartbeat() {
             (event.name.as_str(), &event.data["age_ms"]),
             ("heartbeat", &json!(0))
         );
-        assert!(follower.raw.contains("\n\n:\n\n"));
     }
+    assert!(follower.raw.contains("\n\n:\n\n"));
+    assert_eq!(blind.raw.matches("heartbeat").count(), 1);
 }
 
 #[tokio::test]
@@ -310,6 +320,87 @@ async fn a_client_that_lags_behind_begins_anew_and_misses_nothing() {
         figures.contains("countersign_feed_subscribers 1\n"),
         "{figures}"
     );
+}
+
+/// The snapshot takes a client longer than frames wait for others: it must come to its end, and get what has come since.
+#[tokio::test]
+async fn a_client_that_is_long_in_reading_a_snapshot_gets_what_came_meanwhile() {
+    let app = App::new().await;
+    let key = key(&app).await;
+    app.welcome(ADA).await;
+    let mut follower = Follower::new(&app, &key, None).await;
+    follower.some_bytes().await;
+    let mut ended = Vec::new();
+    for n in 0..600 {
+        // More frames than are given at once of those that are kept.
+        if n % 12 == 0 {
+            ended.push(signed_out(&app).await);
+        }
+        app.edge.feed_now();
+    }
+    follower.catch_up(&app).await;
+    assert_eq!(follower.snapshots, 1);
+    for sid in &ended {
+        assert_eq!(follower.raw.matches(sid.as_str()).count(), 1, "{sid}");
+    }
+    // No heartbeat before all that it speaks of.
+    let first_beat = follower.raw.find("event: heartbeat");
+    let last_entry = follower.raw.rfind("event: revoked");
+    assert!(first_beat > last_entry, "{}", follower.raw);
+    // Coming back, the same.
+    let id = follower.last_id.clone();
+    let mut again = Follower::new(&app, &key, id.as_deref()).await;
+    again.catch_up(&app).await;
+    assert_eq!(again.snapshots, 0);
+    assert!(ended.iter().all(|sid| again.known.contains(sid)));
+}
+
+/// However many are slow, three snapshots are kept at most; whoever loses his begins anew.
+#[tokio::test]
+async fn slow_clients_do_not_keep_a_snapshot_each() {
+    let app = App::with(Choices {
+        feed_subscribers: 20,
+        ..Choices::default()
+    })
+    .await;
+    let key = key(&app).await;
+    app.welcome(ADA).await;
+    let mut slow = Vec::new();
+    let mut ended = Vec::new();
+    for _ in 0..8 {
+        ended.push(signed_out(&app).await);
+        app.flows.follow().await.unwrap();
+        app.edge.feed_now();
+        let mut follower = Follower::new(&app, &key, None).await;
+        follower.some_bytes().await;
+        slow.push(follower);
+        app.step(seconds(2));
+    }
+    // The fourth and all after it share the third's, and are told the rest.
+    let mut last = slow.pop().unwrap();
+    last.catch_up(&app).await;
+    assert_eq!(last.raw.matches("event: revoked").count(), 5);
+    assert!(ended.iter().all(|sid| last.known.contains(sid)));
+    let lagged = async |times: usize| {
+        let figures = app.metrics().await;
+        let line = format!("countersign_feed_lagged_total {times}\n");
+        assert!(figures.contains(&line), "{figures}");
+    };
+    lagged(0).await;
+    // A minute later there is a new one in place of the first.
+    app.step(minutes(1));
+    app.flows.follow().await.unwrap();
+    Follower::new(&app, &key, None).await;
+    let mut first = slow.remove(0);
+    first.catch_up(&app).await;
+    lagged(1).await;
+    assert_eq!(first.snapshots, 1);
+    assert!(ended.iter().all(|sid| first.known.contains(sid)));
+    for mut follower in slow {
+        follower.catch_up(&app).await;
+        assert!(ended.iter().all(|sid| follower.known.contains(sid)));
+    }
+    lagged(1).await;
 }
 
 #[tokio::test]
