@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_domain::rotation::later;
-use countersign_store::{Announced, Announcement};
+use countersign_store::{Announced, Announcement, Closed};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Flows;
@@ -180,6 +180,11 @@ impl Flows {
         };
         *last = Some((elapsed, readiness));
         readiness
+    }
+
+    /// Why nothing may be answered any more, or for a moment, as of the last look at announcements.
+    pub fn closed(&self) -> Option<Closed> {
+        self.store.closed()
     }
 
     /// Makes announcements hold on this instance, at once. Doing so twice is harmless.

@@ -23,6 +23,7 @@ use crate::context::RequestId;
 use crate::device::DEVICE;
 use crate::drain::Drain;
 use crate::feed::Hub;
+use crate::moving;
 use crate::problem::{INTERNAL, METHOD_NOT_ALLOWED, NOT_FOUND, Problem};
 use crate::sight::{End, Outlets, Repeated, Sight};
 use crate::standings::{RATE_LIMIT, RATE_LIMIT_POLICY, Standings};
@@ -122,6 +123,7 @@ impl Edge {
     pub(crate) fn around(self, routes: Router<Self>) -> Router {
         let cors = cors(&self.settings.cors);
         routes
+            .layer(from_fn_with_state(self.clone(), moving::guard))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(cors)
             .layer(from_fn_with_state(self.clone(), settle))

@@ -14,6 +14,7 @@ mod edge;
 mod feed;
 mod fields;
 mod form;
+mod moving;
 mod openapi;
 mod paging;
 mod problem;

@@ -8,14 +8,14 @@ use std::time::Duration;
 use countersign_domain::password::Scheme;
 use countersign_domain::root_secret::RootSecret;
 use countersign_domain::rotation::RotationPolicy;
-use countersign_flows::clock::SharedClock;
+use countersign_flows::clock::{Clock, SharedClock, SystemClock};
 use countersign_flows::hashing::PoolSettings;
 use countersign_flows::keys::SigningSecret;
 use countersign_flows::random::{self, SystemRandom};
 use countersign_flows::{Counting, Flows, LimitPolicy, Policy, Role, Secrets};
 use countersign_store::{Store, StoreError};
 use countersign_store_redis::{RedisStore, Settings as RedisSettings};
-use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore};
+use countersign_store_sql::{Database as SqlDatabase, Pools, SchemaState, SqlStore, Standing};
 use countersign_token::Algorithm;
 use jiff::SignedDuration;
 
@@ -72,6 +72,21 @@ pub fn ahead(database: i64, binary: i64) -> String {
         "the database has schema {database}, this version knows {binary} and is still served: replace it by the newer \
          version when you can"
     )
+}
+
+/// Insists that the database is the one to be served: neither moved away nor only partly here.
+pub async fn may_be_served(store: &SqlStore) -> Result<(), Failure> {
+    let message = match store.standing(SystemClock.now()).await? {
+        Standing::Open | Standing::Closing => return Ok(()),
+        Standing::Moved { to } => format!(
+            "this installation has moved to `{to}`: set `DATABASE_URL` to that database; `countersign store reopen` takes the move back"
+        ),
+        Standing::Unfinished { from } => format!(
+            "this database is moved to from `{from}`, and not everything is here yet: run the same `countersign store copy` again, which \
+             goes on where it stopped"
+        ),
+    };
+    Err(Failure::with(Exit::Settings, message))
 }
 
 /// Puts Redis before the database, where the settings name one.
@@ -191,6 +206,7 @@ pub async fn for_command<T>(
 ) -> Result<T, Failure> {
     let store = connect_existing(settings).await?;
     current_schema(&store).await?;
+    may_be_served(&store).await?;
     let redis = with_redis(settings, &store).await?;
     let over: Arc<dyn Store> = match &redis {
         Some(redis) => Arc::<RedisStore>::clone(redis),

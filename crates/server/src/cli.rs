@@ -53,6 +53,9 @@ pub enum Command {
     /// Make, list and revoke keys of services that follow what is revoked
     #[command(subcommand)]
     ServiceKey(ServiceKeyCommand),
+    /// Move the installation to another database
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Read, export and verify the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -240,6 +243,42 @@ fn lifetime(text: &str) -> Result<SignedDuration, String> {
     let fits = (1..=36_500).contains(&number) && hours.0.bytes().all(|b| b.is_ascii_digit());
     fits.then(|| SignedDuration::from_hours(i64::from(number) * hours.1))
         .ok_or_else(wrong)
+}
+
+/// The commands about moving house.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy a SQLite installation to PostgreSQL while it is served, and move there
+    ///
+    /// Nobody is signed out. The server answers 503 for the last seconds, and refuses to be used on SQLite afterwards; then
+    /// it is started on PostgreSQL. A run that was stopped at any moment is gone on with by the same command.
+    Copy {
+        /// What to move, such as `sqlite:path/to/countersign.db`; the `DATABASE_URL` of the settings, if not given
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// An empty PostgreSQL database with the current schema; the setting `COPY_TO_URL`, if not given, where no other process
+        /// can read the password
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        /// Only print what would be copied, or why it is refused
+        #[arg(long)]
+        plan: bool,
+    },
+    /// Take a move back, or call a copy off: the source is served again, and the target no more
+    Reopen {
+        /// What was moved; the `DATABASE_URL` of the settings, if not given
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+        /// What it was moved to; the setting `COPY_TO_URL`, if not given
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+        /// Lose what the target has acknowledged since
+        #[arg(long)]
+        yes: bool,
+        /// Do not ask the target, which is gone; no server may run on it
+        #[arg(long, conflicts_with_all = ["to", "yes"])]
+        without_target: bool,
+    },
 }
 
 /// The commands about the audit log.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use countersign_store::{Authority, Store, StoreError};
+use countersign_store::{Authority, Closed, Store, StoreError};
 use prometheus_client::registry::Registry;
 
 use crate::ConnectError;
@@ -166,5 +166,9 @@ impl Store for RedisStore {
 
     fn copy_in_use(&self) -> Option<bool> {
         Some(self.is_trusted())
+    }
+
+    fn closed(&self) -> Option<Closed> {
+        self.core.beneath.closed()
     }
 }

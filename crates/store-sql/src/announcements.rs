@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use countersign_domain::{SessionId, UserId};
 use countersign_store::{Act, Announced, Announcement, Announcements, StoreError, Subject};
@@ -6,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::driver::{DbError, Row, Tx, Value, micros};
-use crate::{SqlStore, records, statements};
+use crate::{SqlStore, moves, records, statements};
 
 #[async_trait]
 impl Announcements for SqlStore {
@@ -17,9 +19,12 @@ impl Announcements for SqlStore {
     ) -> Result<Vec<Announced>, StoreError> {
         let values = vec![after.into(), now.into()];
         let sql = statements::ANNOUNCEMENTS_AFTER;
-        // Sign-outs are heard of in time also where every request waits.
+        let found = Arc::clone(&self.found);
+        // Sign-outs are heard of in time also where every request waits; and so is that the database moves.
         let rows = self.detached("announcements_after", |db| async move {
-            Ok(db.read_apart(sql, values).await?)
+            let rows = db.read_apart(sql, values).await?;
+            moves::look(&db, &found, now).await?;
+            Ok(rows)
         });
         let announced = self.announced(&rows.await?)?;
         self.cursor().note(after, &announced, Instant::now());

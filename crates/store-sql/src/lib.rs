@@ -23,6 +23,7 @@
 mod announcements;
 mod audit;
 mod authority;
+mod copy;
 mod cursor;
 mod ddl;
 mod driver;
@@ -32,6 +33,7 @@ mod keys;
 mod limits;
 mod locks;
 mod migrations;
+mod moves;
 mod records;
 mod refresh;
 #[cfg(feature = "rehearsal")]
@@ -48,7 +50,11 @@ mod users;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
+pub use copy::{
+    Copied, CopyError, CopyPlan, Finish, Ids, PlannedTable, Reopened, Stage, StoreCopy, TableReport,
+};
 pub use ddl::{Mode as LockMode, Work};
+pub use moves::Standing;
 pub use schema::{
     PlannedLock, PlannedMigration, PlannedStatement, SchemaError, SchemaState, TableSize,
 };

@@ -47,5 +47,5 @@ macro_rules! folder {
     };
 }
 
-pub(crate) const SQLITE: &[Migration] = folder!("sqlite": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"), (4, "0004_session_copies"), (5, "0005_service_keys"), (6, "0006_open_kinds"));
-pub(crate) const POSTGRES: &[Migration] = folder!("postgres": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"), (4, "0004_session_copies"), (5, "0005_service_keys"), (6, "0006_open_kinds"));
+pub(crate) const SQLITE: &[Migration] = folder!("sqlite": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"), (4, "0004_session_copies"), (5, "0005_service_keys"), (6, "0006_open_kinds"), (7, "0007_moves"));
+pub(crate) const POSTGRES: &[Migration] = folder!("postgres": (1, "0001_core"), (2, "0002_rate_limits"), (3, "0003_audit"), (4, "0004_session_copies"), (5, "0005_service_keys"), (6, "0006_open_kinds"), (7, "0007_moves"));

@@ -279,6 +279,20 @@ statements! {
     MARK_MOVE = "UPDATE audit_marks SET position = $2, hash = $3, at = $4, signature = $5 \
          WHERE kind = $1 AND slot = 0 AND position = $6 AND hash = $7 RETURNING slot";
 
+    // Moving to another database.
+
+    MOVE = "SELECT copy, holder, state, other, closed_until, progress FROM moves";
+    MOVE_BEGIN = "INSERT INTO moves (id, copy, holder, state, other) VALUES (1, $1, $2, $3, $4) \
+         ON CONFLICT (id) DO UPDATE SET copy = excluded.copy, holder = excluded.holder, state = excluded.state, \
+         other = excluded.other, closed_until = NULL, progress = NULL RETURNING id";
+    /// An earlier process that copies finds itself replaced.
+    MOVE_TAKE = "UPDATE moves SET holder = $1 RETURNING copy, holder, state, other, closed_until, progress";
+    /// These happen only while the holder is still this one.
+    MOVE_ON = "UPDATE moves SET state = $2, closed_until = $3 WHERE holder = $1 RETURNING id";
+    MOVE_PROGRESS = "UPDATE moves SET state = $2, progress = $3 WHERE holder = $1 RETURNING id";
+    /// Instances with Redis take the database instead.
+    COPY_EPOCH_LEAVE = "UPDATE session_copies SET epoch = epoch + 1 WHERE epoch % 2 = 1 RETURNING id";
+
     // The schema.
 
     MIGRATIONS_APPLIED = "SELECT number, name, sql FROM schema_migrations ORDER BY number";

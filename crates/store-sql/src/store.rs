@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use countersign_store::{Store, StoreError};
+use countersign_store::{Closed, Store, StoreError};
 use jiff::Timestamp;
 
 use crate::cursor::Cursor;
 use crate::driver::{Db, Row, Value};
 use crate::figures::Figures;
+use crate::moves::Found;
 use crate::schema::{self, PlannedMigration, SchemaError, SchemaState};
 use crate::{records, statements};
 
@@ -87,6 +88,7 @@ pub enum ConnectError {
 pub struct SqlStore {
     pub(crate) db: Arc<Db>,
     pub(crate) figures: Arc<Figures>,
+    pub(crate) found: Arc<Found>,
     cursor: Arc<Mutex<Cursor>>,
 }
 
@@ -97,10 +99,11 @@ impl SqlStore {
         let db = Arc::new(Db::connect(database, pools).await?);
         schema::state(&db).await?;
         let figures = Arc::default();
-        let cursor = Arc::default();
+        let (found, cursor) = (Arc::default(), Arc::default());
         Ok(Self {
             db,
             figures,
+            found,
             cursor,
         })
     }
@@ -235,5 +238,9 @@ impl Store for SqlStore {
     async fn ping(&self) -> Result<(), StoreError> {
         self.read("ping", statements::PING, vec![]).await?;
         Ok(())
+    }
+
+    fn closed(&self) -> Option<Closed> {
+        self.found.get()
     }
 }

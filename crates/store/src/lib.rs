@@ -84,4 +84,20 @@ pub trait Store:
     fn copy_in_use(&self) -> Option<bool> {
         None
     }
+
+    /// Why nothing may be answered from this store, as of the last [`Announcements::announcements_after`]. `None`: it may be.
+    fn closed(&self) -> Option<Closed> {
+        None
+    }
+}
+
+/// Why nothing may be answered from a store: its data move to another database, or here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// They are about to move. It takes seconds, and may be called off.
+    Moving,
+    /// They have moved.
+    Moved,
+    /// They are moved here, and not everything has come yet.
+    Unfinished,
 }

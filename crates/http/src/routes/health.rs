@@ -7,6 +7,7 @@ use std::time::Duration;
 use utoipa::ToSchema;
 
 use crate::edge::Edge;
+use crate::moving;
 use crate::problem::{Problem, UNAVAILABLE};
 
 /// The process lives.
@@ -70,7 +71,8 @@ impl From<bool> for Dependency {
 
 /// Can the server serve?
 ///
-/// 503 while something that it needs is down, or it is about to stop; `dependencies` says what is down.
+/// 503 while something that it needs is down, it is about to stop, or its data move to another database; `dependencies` says
+/// what is down.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -94,6 +96,9 @@ pub(super) async fn readyz(State(edge): State<Edge>) -> Result<Answer<Ready>, Pr
             .detail("The server is about to stop.")
             .retry_after(Duration::from_secs(2))
             .with("dependencies", json!(dependencies)));
+    }
+    if let Some(closed) = edge.flows.closed() {
+        return Err(moving::refusal(closed).with("dependencies", json!(dependencies)));
     }
     match database && announcements {
         true => Ok(Answer(Ready {

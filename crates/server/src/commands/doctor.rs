@@ -173,6 +173,7 @@ async fn storage(settings: &Settings, findings: &mut Findings) -> Result<(), Fai
         }
         SchemaState::Current => findings.add("schema", Verdict::Good, "current"),
     }
+    app::may_be_served(&store).await?;
     let flows = app::open(Role::Operator, settings, store).await?;
     let keys = flows.signing_keys().await?;
     clock(keys.iter().map(|key| key.created_at).max(), findings);

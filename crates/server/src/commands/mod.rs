@@ -10,6 +10,7 @@ mod schema;
 mod serve;
 mod service_key;
 mod session;
+mod store;
 mod user;
 
 use std::io::{self, Write};
@@ -100,6 +101,7 @@ fn with_settings(command: Command, loaded: Loaded, output: &mut Output<'_>) -> i
         match command {
             Command::Serve => serve::run(loaded).await,
             Command::Migrate { plan } => migrate::run(&settings, plan, output).await,
+            Command::Store(command) => store::run(&settings, command, output).await,
             command => operate(&settings, command, output).await,
         }
     });

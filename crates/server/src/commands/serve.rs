@@ -92,6 +92,7 @@ pub(super) async fn run(loaded: Loaded) -> Result<(), Failure> {
         store.migrate().await?;
     }
     app::current_schema(&store).await?;
+    app::may_be_served(&store).await?;
     let clock = Arc::<SharedClock>::default();
     let redis = app::with_redis(&settings, &store).await?;
     let over: Arc<dyn Store> = match &redis {

@@ -106,6 +106,28 @@ fn has_stray_password(url: &Url) -> bool {
     url.path().contains('@') || url.query().is_some_and(|query| query.contains('@'))
 }
 
+/// A database URL of the command line; `Err`: one line that begins with the option.
+pub fn given(option: &str, text: &str) -> Result<Database, String> {
+    parse(text).map_err(|fault| match fault.hint {
+        Some(hint) => format!("`{option}` {}: {hint}", fault.problem),
+        None => format!("`{option}` {}", fault.problem),
+    })
+}
+
+/// The server and the database of a PostgreSQL URL that [`parse`] accepted, and nothing else of it.
+pub fn place(text: &str) -> String {
+    let Ok(url) = Url::parse(text) else {
+        return "postgres://…".to_owned();
+    };
+    let host = url.host_str().unwrap_or_default();
+    let port = url.port().map(|port| format!(":{port}"));
+    super::problem::escaped(&format!(
+        "postgres://{host}{}{}",
+        port.unwrap_or_default(),
+        url.path()
+    ))
+}
+
 /// A database URL that [`parse`] accepted, without what is secret in it.
 pub(super) fn redacted(text: &str) -> String {
     let Ok(mut url) = Url::parse(text) else {

@@ -67,6 +67,8 @@ pub struct Settings {
 
     /// `DATABASE_URL`.
     pub database: Database,
+    /// `COPY_TO_URL`: where `countersign store copy` moves it to.
+    pub copy_to: Option<Database>,
     /// `DATABASE_MAX_CONNECTIONS`: 3 to 200.
     pub database_max_connections: u32,
     /// `COUNTERSIGN_MIGRATE`: whether `serve` runs migrations.

@@ -90,6 +90,11 @@ pub(super) fn read(reader: &mut Reader, sources: &Sources) -> Settings {
                 Some(escaped(&shown)),
             )
         }),
+        copy_to: reader.get_or(
+            &COPY_TO_URL,
+            |text| database::parse(text).map(Some),
+            || (None, None),
+        ),
         database_max_connections: reader
             .get(&DATABASE_MAX_CONNECTIONS, number(&DATABASE_MAX_CONNECTIONS)),
         migrate_at_start: reader.get(

@@ -90,6 +90,8 @@ settings! {
             "The database, which is the authority on users and sessions.";
         DATABASE_MAX_CONNECTIONS: Kind::Number { min: 3, max: 200, unit: "connections" }, Text("10"),
             "How many connections to PostgreSQL one instance may hold; two of them are for hearing of sign-outs elsewhere.";
+        COPY_TO_URL: Kind::Database, Unset,
+            "The database that `countersign store copy` moves the installation to; servers do not look at it.";
         COUNTERSIGN_MIGRATE: Kind::Choice(&["auto", "off"]), Text("auto"),
             "Whether `serve` brings the database's schema up to date; with `off` it waits for `countersign migrate`.";
     }

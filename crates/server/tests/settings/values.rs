@@ -35,6 +35,7 @@ fn an_empty_environment_is_a_safe_server_on_this_machine() {
             database: Database::Sqlite {
                 path: path("./countersign-data/countersign.db")
             },
+            copy_to: None,
             database_max_connections: 10,
             migrate_at_start: true,
             redis: None,

@@ -74,11 +74,14 @@ fn sqlstate(code: &str) -> fn(String) -> DbError {
 fn sqlite_code(code: &str) -> fn(String) -> DbError {
     const UNIQUE: i64 = 2067;
     const PRIMARY_KEY: i64 = 1555;
+    // The only triggers that refuse anything are those of a database that has moved.
+    const TRIGGER: i64 = 1811;
     let Ok(code) = code.parse::<i64>() else {
         return DbError::Corrupt;
     };
     match code {
         UNIQUE | PRIMARY_KEY => DbError::Taken,
+        TRIGGER => DbError::Unavailable,
         // BUSY, LOCKED.
         _ if matches!(code & 0xff, 5 | 6) => DbError::Locked,
         // NOMEM, READONLY, INTERRUPT, IOERR, FULL, CANTOPEN, PROTOCOL.
@@ -142,6 +145,7 @@ mod tests {
             ("778", "unavailable"),
             ("13", "unavailable"),
             ("14", "unavailable"),
+            ("1811", "unavailable"),
             ("1", "corrupt"),
             ("11", "corrupt"),
             ("26", "corrupt"),

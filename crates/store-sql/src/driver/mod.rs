@@ -16,8 +16,8 @@ use crate::migrations::Migration;
 use crate::store::{ConnectError, Database, PoolState, Pools};
 
 pub(crate) use error::DbError;
-pub(crate) use row::{Columns, Names, Row};
-pub(crate) use value::{Value, micros};
+pub(crate) use row::{Columns, Json, Names, Row};
+pub(crate) use value::{List, Value, micros};
 pub(crate) use wake::Woken;
 
 /// What differs between the engines apart from types.
@@ -108,6 +108,14 @@ impl Db {
         Ok(match self {
             Self::Sqlite(db) => Tx::Sqlite(db.begin().await?),
             Self::Postgres(db) => Tx::Postgres(db.begin().await?),
+        })
+    }
+
+    /// Begins a transaction that sees the database as it is at its first statement, and changes nothing.
+    pub(crate) async fn begin_snapshot(&self) -> Result<Tx, DbError> {
+        Ok(match self {
+            Self::Sqlite(db) => Tx::Sqlite(db.begin_snapshot().await?),
+            Self::Postgres(db) => Tx::Postgres(db.begin_snapshot().await?),
         })
     }
 

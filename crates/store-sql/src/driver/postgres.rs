@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::postgres_types::{PgJson, PgTime};
 use super::wake::{Bell, Ear, Woken};
-use super::{DbError, Dialect, Row, Value, micros};
+use super::{DbError, Dialect, List, Row, Value, micros};
 use crate::ddl::Engine;
 use crate::migrations;
 use crate::store::{ConnectError, PoolState, Pools};
@@ -71,7 +71,9 @@ const LIMITS: [(&str, &str); 3] = [
 /// For one transaction only. The lock, whose number is arbitrary, is that transaction's too. Behind a lock that a migration
 /// waits for, all others wait; so it waits for less than they may, and is tried again.
 const BEGIN_MIGRATION: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = '60s';
-    SELECT pg_advisory_xact_lock(7305808869231650657); SET LOCAL lock_timeout = '2s'";
+    SELECT pg_advisory_xact_lock(7305808869231650657); SET LOCAL lock_timeout = '500ms'";
+
+const SNAPSHOT: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// A pool of connections to a PostgreSQL server.
 pub(crate) struct Postgres {
@@ -181,6 +183,12 @@ impl Postgres {
         tx.lease.script("BEGIN").await?;
         // Dropped before `commit` or `rollback`, it closes the connection.
         tx.lease.in_step = false;
+        Ok(tx)
+    }
+
+    pub(super) async fn begin_snapshot(&self) -> Result<Tx, DbError> {
+        let mut tx = self.begin().await?;
+        tx.script(SNAPSHOT).await?;
         Ok(tx)
     }
 
@@ -404,5 +412,17 @@ fn bind(
         Value::OptBytes(bytes) => query.bind(bytes),
         Value::Json(text) => query.bind(PgJson(text)),
         Value::OptJson(text) => query.bind(text.map(PgJson)),
+        Value::List(List::Uuids(ids)) => query.bind(ids),
+        Value::List(List::Texts(texts)) => query.bind(texts),
+        Value::List(List::Times(times)) => {
+            let times = times.into_iter().map(|time| time.map(micros).map(PgTime));
+            query.bind(times.collect::<Vec<_>>())
+        }
+        Value::List(List::Ints(numbers)) => query.bind(numbers),
+        Value::List(List::Bytes(all)) => query.bind(all),
+        Value::List(List::Jsons(texts)) => {
+            let texts = texts.into_iter().map(|text| text.map(PgJson));
+            query.bind(texts.collect::<Vec<_>>())
+        }
     }
 }

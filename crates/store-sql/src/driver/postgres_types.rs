@@ -5,13 +5,17 @@ use jiff::Timestamp;
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::types::Oid;
-use sqlx::postgres::{PgArgumentBuffer, PgTypeInfo, PgValueFormat, PgValueRef, Postgres};
+use sqlx::postgres::{
+    PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueFormat, PgValueRef, Postgres,
+};
 use sqlx::{Decode, Encode, Type};
 
 /// 2000-01-01, from which PostgreSQL counts, in microseconds since 1970.
 const EPOCH: i64 = 946_684_800_000_000;
 const TIMESTAMPTZ: Oid = Oid(1184);
+const TIMESTAMPTZ_ARRAY: Oid = Oid(1185);
 const JSONB: Oid = Oid(3802);
+const JSONB_ARRAY: Oid = Oid(3807);
 /// `jsonb` begins with the version of its form.
 const JSONB_VERSION: u8 = 1;
 
@@ -42,6 +46,12 @@ impl Decode<'_, Postgres> for PgTime {
     }
 }
 
+impl PgHasArrayType for PgTime {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(TIMESTAMPTZ_ARRAY)
+    }
+}
+
 /// The text of a `jsonb`.
 pub(super) struct PgJson(pub(super) String);
 
@@ -65,6 +75,12 @@ impl Decode<'_, Postgres> for PgJson {
             Some((&JSONB_VERSION, text)) => Ok(Self(String::from_utf8(text.to_vec())?)),
             _ => Err("an unknown form of jsonb".into()),
         }
+    }
+}
+
+impl PgHasArrayType for PgJson {
+    fn array_type_info() -> PgTypeInfo {
+        PgTypeInfo::with_oid(JSONB_ARRAY)
     }
 }
 

@@ -1,4 +1,5 @@
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
@@ -80,12 +81,25 @@ pub(crate) struct Names(pub(crate) Vec<String>);
 
 impl Field for Names {
     fn field(row: &Row, index: usize) -> Result<Option<Self>, sqlx::Error> {
-        let text = match row {
-            Row::Sqlite(row) => row.try_get::<Option<String>, _>(index)?,
-            Row::Postgres(row) => row.try_get::<Option<PgJson>, _>(index)?.map(|json| json.0),
-        };
-        text.map(|text| serde_json::from_str(&text).map(Names))
-            .transpose()
-            .map_err(|error| sqlx::Error::Decode(error.into()))
+        Ok(json(row, index)?.map(Names))
     }
+}
+
+/// Any JSON.
+pub(crate) struct Json(pub(crate) serde_json::Value);
+
+impl Field for Json {
+    fn field(row: &Row, index: usize) -> Result<Option<Self>, sqlx::Error> {
+        Ok(json(row, index)?.map(Json))
+    }
+}
+
+fn json<T: DeserializeOwned>(row: &Row, index: usize) -> Result<Option<T>, sqlx::Error> {
+    let text = match row {
+        Row::Sqlite(row) => row.try_get::<Option<String>, _>(index)?,
+        Row::Postgres(row) => row.try_get::<Option<PgJson>, _>(index)?.map(|json| json.0),
+    };
+    text.map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -127,6 +127,11 @@ impl Pools {
         tx.map(Tx).map_err(DbError::sqlite)
     }
 
+    pub(super) async fn begin_snapshot(&self) -> Result<Tx, DbError> {
+        let tx = self.reader.begin().await;
+        tx.map(Tx).map_err(DbError::sqlite)
+    }
+
     pub(super) fn state(&self) -> PoolState {
         let idle = self.writer.num_idle() + self.reader.num_idle();
         PoolState {
@@ -262,5 +267,6 @@ fn bind(
         Value::Int(number) => query.bind(number),
         Value::Bytes(bytes) => query.bind(bytes),
         Value::OptBytes(bytes) => query.bind(bytes),
+        Value::List(list) => query.bind(list.to_json()),
     }
 }

@@ -16,6 +16,46 @@ pub(crate) enum Value {
     /// JSON text.
     Json(String),
     OptJson(Option<String>),
+    /// On PostgreSQL an array, on SQLite a JSON list of its values as text or numbers.
+    List(List),
+}
+
+/// Many values of one kind.
+#[derive(Clone, Debug)]
+pub(crate) enum List {
+    Uuids(Vec<Option<Uuid>>),
+    Texts(Vec<Option<String>>),
+    Times(Vec<Option<Timestamp>>),
+    Ints(Vec<Option<i64>>),
+    Bytes(Vec<Option<Vec<u8>>>),
+    Jsons(Vec<Option<String>>),
+}
+
+impl List {
+    /// As a JSON list; bytes as hexadecimal digits.
+    pub(super) fn to_json(&self) -> String {
+        let hex =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+        let list: serde_json::Value = match self {
+            Self::Uuids(ids) => {
+                let ids = ids.iter().map(|id| id.map(|id| hex(id.as_bytes())));
+                ids.collect::<Vec<_>>().into()
+            }
+            Self::Texts(texts) | Self::Jsons(texts) => texts.clone().into(),
+            Self::Times(times) => {
+                let times = times
+                    .iter()
+                    .map(|time| time.map(|time| time.as_microsecond()));
+                times.collect::<Vec<_>>().into()
+            }
+            Self::Ints(numbers) => numbers.clone().into(),
+            Self::Bytes(all) => {
+                let all = all.iter().map(|bytes| bytes.as_deref().map(hex));
+                all.collect::<Vec<_>>().into()
+            }
+        };
+        list.to_string()
+    }
 }
 
 /// A time as both engines store it: cut to whole microseconds.

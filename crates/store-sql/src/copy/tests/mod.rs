@@ -1,0 +1,4 @@
+mod copying;
+mod data;
+mod refused;
+mod schema;
