@@ -33,6 +33,16 @@ async fn change(server: &Server, statement: &str) {
     );
 }
 
+/// The schema that this version knows.
+fn newest() -> u32 {
+    let folder = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../crates/store-sql/migrations/sqlite"
+    );
+    let migrations = std::fs::read_dir(folder).expect("the migrations");
+    u32::try_from(migrations.count()).expect("few")
+}
+
 async fn note_migration(server: &Server, number: u32, sql: &str) {
     change(
         server,
@@ -48,7 +58,9 @@ async fn newer_schema_serves_or_stops_a_running_server(backend: Backend) {
         .start()
         .await;
     assert!(!server.log().contains("still served"));
-    note_migration(&server, 7, "-- serves: 6").await;
+    let newest = newest();
+    let serves = format!("-- serves: {newest}");
+    note_migration(&server, newest + 1, &serves).await;
     within_a_second("a newer schema is told of", async || {
         server.log().contains("is still served")
     })
@@ -58,13 +70,14 @@ async fn newer_schema_serves_or_stops_a_running_server(backend: Backend) {
     assert_eq!(server.api().get("/readyz").await.status, 200);
     let figures = server.operator().get("/metrics").await.text;
     assert!(
-        figures.contains("\ncountersign_schema 7\n")
-            && figures.contains("\ncountersign_schema_known 6\n")
+        figures.contains(&format!("\ncountersign_schema {}\n", newest + 1))
+            && figures.contains(&format!("\ncountersign_schema_known {newest}\n"))
     );
 
     let doctor = server.cli(&["doctor"]).expect(0).stdout;
     assert!(
-        doctor.contains("schema       warning") && doctor.contains("schema 7"),
+        doctor.contains("schema       warning")
+            && doctor.contains(&format!("schema {}", newest + 1)),
         "{doctor}"
     );
     for arguments in [&["migrate"][..], &["migrate", "--plan"]] {
@@ -82,7 +95,8 @@ async fn newer_schema_serves_or_stops_a_running_server(backend: Backend) {
     assert!(server.log().contains("is still served"));
 
     // Whoever no longer serves it may announce what it does not know: it ends by itself, and does not start.
-    note_migration(&server, 8, "-- serves: 7").await;
+    let serves = format!("-- serves: {}", newest + 1);
+    note_migration(&server, newest + 2, &serves).await;
     let status = server.wait(Duration::from_secs(5)).await;
     assert_eq!(status.code(), Some(78));
     let (code, log) = server.run_refused();
@@ -92,9 +106,9 @@ async fn newer_schema_serves_or_stops_a_running_server(backend: Backend) {
         .find(|line| line.contains("upgrade this version"))
         .expect(&log);
     assert!(
-        line.contains("knows schema 6")
-            && line.contains("schema 8")
-            && line.contains("schema 7 and up"),
+        line.contains(&format!("knows schema {newest}"))
+            && line.contains(&format!("schema {}", newest + 2))
+            && line.contains(&format!("schema {} and up", newest + 1)),
         "{line}"
     );
     let refused = server.cli(&["user", "list"]).expect(78);
@@ -127,8 +141,12 @@ async fn plan_says_what_is_locked(backend: Backend) {
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     let plan = run(&["migrate", "--plan"]);
+    let next = newest() + 1;
     assert!(
-        plan.contains("-- 7 0007_rehearsal\n-- serves running versions that know schema 6 and up"),
+        plan.contains(&format!(
+            "-- {next} {next:04}_rehearsal\n-- serves running versions that know schema {} and up",
+            next - 1
+        )),
         "{plan}"
     );
     let (users, sessions, new) = match backend {
@@ -151,7 +169,7 @@ async fn plan_says_what_is_locked(backend: Backend) {
     let pending = &plan["pending"][0];
     assert_eq!(
         (&pending["number"], &pending["serves"]),
-        (&7.into(), &6.into())
+        (&next.into(), &newest().into())
     );
     let lock = &pending["statements"][2]["locks"][0];
     assert_eq!(
