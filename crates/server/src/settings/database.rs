@@ -114,7 +114,7 @@ pub fn given(option: &str, text: &str) -> Result<Database, String> {
     })
 }
 
-/// The server and the database of a PostgreSQL URL that [`parse`] accepted, and nothing else of it.
+/// The server and the database of a PostgreSQL URL that `parse` accepted, and nothing else of it.
 pub fn place(text: &str) -> String {
     let Ok(url) = Url::parse(text) else {
         return "postgres://…".to_owned();
