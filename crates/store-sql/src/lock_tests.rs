@@ -207,7 +207,7 @@ async fn migration_that_does_not_get_its_lock_lets_others_pass_and_gives_up() {
             count += 1;
             tokio::time::sleep(Duration::from_millis(10)).await;
             if count > 3
-                && longest > Duration::from_secs(1)
+                && longest > Duration::from_millis(250)
                 && began.elapsed() < Duration::from_millis(20)
             {
                 return (Ok(()), longest, count);
@@ -239,7 +239,7 @@ async fn migration_that_does_not_get_its_lock_lets_others_pass_and_gives_up() {
     let (read, longest, count) = reads.await.unwrap();
     read.unwrap();
     println!("{count} reads, the longest took {longest:?}");
-    assert!(longest < Duration::from_millis(2900), "{longest:?}");
+    assert!(longest < Duration::from_millis(1500), "{longest:?}");
     // Nothing is left of it.
     other.close().await.unwrap();
     let done = schema::migrate_to(&store.db, &[FIRST, SECOND], ONCE).await;
