@@ -14,7 +14,6 @@ on_each_backend!(
     secrets_are_private_files,
     another_root_secret_is_refused,
     a_missing_root_secret_is_not_made_anew,
-    a_newer_schema_is_refused,
     sessions_survive_a_restart,
 );
 
@@ -68,54 +67,6 @@ async fn a_missing_root_secret_is_not_made_anew(backend: Backend) {
     std::fs::write(&file, secret).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     server.launch().await;
-}
-
-async fn a_newer_schema_is_refused(backend: Backend) {
-    let mut server = Server::start(backend).await;
-    server.stop().await;
-    let tables = match backend {
-        Backend::Sqlite => {
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migration%'"
-        }
-        Backend::Postgres => {
-            "SELECT tablename::text FROM pg_tables WHERE tablename LIKE '%migration%'"
-        }
-    };
-    let tables = server.database.texts(tables).await;
-    let [table] = &tables[..] else {
-        panic!("which table records migrations? {tables:?}")
-    };
-    pretend_newer(&server, table).await;
-    let (code, output) = server.run_refused();
-    assert_eq!(code, WRONG_SETTINGS, "{output}");
-    assert!(output.contains("newer"), "{output}");
-    assert!(!output.contains("panicked"), "{output}");
-}
-
-/// Records a migration that this binary does not know.
-async fn pretend_newer(server: &Server, table: &str) {
-    let columns = match *server.database {
-        countersign_tests::Database::Sqlite { .. } => {
-            format!("SELECT name FROM pragma_table_info('{table}')")
-        }
-        countersign_tests::Database::Postgres { .. } => {
-            format!(
-                "SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
-            )
-        }
-    };
-    let columns = server.database.texts(&columns).await;
-    let [number, rest @ ..] = &columns[..] else {
-        panic!("{columns:?}")
-    };
-    let others = rest.join(", ");
-    let last = format!("SELECT max({number}) FROM {table}");
-    server
-        .database
-        .texts(&format!(
-            "INSERT INTO {table} ({number}, {others}) SELECT {number} + 1000, {others} FROM {table} WHERE {number} = ({last}) RETURNING ''"
-        ))
-        .await;
 }
 
 async fn sessions_survive_a_restart(backend: Backend) {
