@@ -38,7 +38,7 @@ async fn copy_telling(
     job(from, to).run(tell).await
 }
 
-fn job<'a>(from: &'a SqlStore, to: &'a SqlStore) -> StoreCopy<'a> {
+pub(super) fn job<'a>(from: &'a SqlStore, to: &'a SqlStore) -> StoreCopy<'a> {
     StoreCopy {
         from,
         to,
@@ -254,20 +254,10 @@ async fn a_source_that_was_being_closed_is_served_again_after_a_minute() {
 async fn somebody_who_writes_to_the_target_is_found_and_the_next_run_begins_anew() {
     let (_a, _b, from, to) = both().await;
     fill(&from, 500).await;
-    let meddle = async {
-        loop {
-            let sql = "UPDATE sessions SET generation = generation + 1 WHERE id IN (SELECT id FROM sessions LIMIT 1) \
-                RETURNING id";
-            match to.db.write(sql, vec![]).await {
-                Ok(rows) if !rows.is_empty() => break,
-                _ => tokio::time::sleep(Duration::from_millis(1)).await,
-            }
-        }
-    };
-    let mut tell = |_| {};
-    let (copied, ()) = tokio::join!(copy_telling(&from, &to, &mut tell), meddle);
-    // It may have been in time to be copied over.
-    let Err(error) = copied else { return };
+    killed_at(&from, &to, |stage| stage == Stage::Comparing).await;
+    let sql = "UPDATE sessions SET generation = generation + 1 WHERE id IN (SELECT id FROM sessions LIMIT 1) RETURNING id";
+    assert_eq!(to.db.write(sql, vec![]).await.unwrap().len(), 1);
+    let error = copy_telling(&from, &to, &mut |_| {}).await.unwrap_err();
     assert!(matches!(error, CopyError::Differs(_)), "{error}");
     let line = error.to_string();
     assert!(

@@ -1,23 +1,9 @@
 //! What a copy is refused for, each in one line, with nothing changed.
 
+use super::copying::job;
 use super::data::fill;
-use crate::copy::{Ids, StoreCopy};
 use crate::support::{self, Fresh};
 use crate::{CopyError, SqlStore};
-
-fn job<'a>(from: &'a SqlStore, to: &'a SqlStore) -> StoreCopy<'a> {
-    StoreCopy {
-        from,
-        to,
-        from_name: "sqlite:here",
-        to_name: "postgres://there",
-        ids: Ids {
-            copy: support::random(),
-            run: support::random(),
-        },
-        now: &|| jiff::Timestamp::UNIX_EPOCH,
-    }
-}
 
 async fn migrated(fresh: &Fresh) -> SqlStore {
     let store = fresh.connect().await;
